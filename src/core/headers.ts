@@ -1,0 +1,155 @@
+import { formatDuration, parseDuration } from './units.ts'
+
+/** The names on the wire, lower-case as Node reads them. `docs/architecture.md` explains each. */
+export const HEADER = {
+  wait: 'fxlb-wait',
+  /** What the code of 2017 really sent; read, never written. */
+  wait2017: 'xxx-fxlb-wait',
+  clocks: 'fn-wait',
+  load: 'fn-load',
+  function: 'fn-function',
+  reject: 'fn-reject',
+  origin: 'fn-origin',
+  warmOnly: 'fn-warm-only',
+  callId: 'fn-call-id',
+  deadline: 'fn-deadline',
+  explain: 'fn-explain',
+  explained: 'fn-explained',
+  invokeType: 'fn-invoke-type',
+  timing: 'server-timing',
+  intent: 'fn-intent',
+  httpStatus: 'fn-http-status',
+  httpMethod: 'fn-http-method',
+  httpUrl: 'fn-http-request-url',
+  httpPrefix: 'fn-http-h-',
+} as const
+
+/** Facts about load that only a node may state: dropped from what functions and clients send, and from what clients receive. */
+export const NODE_HEADERS: ReadonlySet<string> = new Set([
+  HEADER.wait,
+  HEADER.wait2017,
+  HEADER.clocks,
+  HEADER.load,
+  HEADER.function,
+  HEADER.reject,
+  HEADER.origin,
+])
+
+/** What only a balancer may say to a node: dropped from client requests at the balancer. */
+export const BALANCER_HEADERS: ReadonlySet<string> = new Set([HEADER.warmOnly, HEADER.callId])
+
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/**
+ * The names that a `Connection` header adds to the hop-by-hop ones (RFC 9110 §7.6.1),
+ * or `undefined` for the usual values that name none.
+ */
+export function connectionNames(connection: string | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
+  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+}
+
+/** Whether a header belongs to one connection only. `te` may pass when it is exactly `trailers`. */
+export function isHopByHop(name: string, value: string, named?: ReadonlySet<string>): boolean {
+  return HOP_BY_HOP.has(name) || (name === 'te' && value !== 'trailers') || named?.has(name) === true
+}
+
+/** The three clocks of a wait, in milliseconds. */
+export interface Wait {
+  /** For a free slot. */
+  readonly queue: number
+  /** For a container to be created and become ready. */
+  readonly start: number
+  /** For the image or bundle. */
+  readonly fetch: number
+}
+
+export const NO_WAIT: Wait = { queue: 0, start: 0, fetch: 0 }
+
+export const totalWait = (wait: Wait): number => wait.queue + wait.start + wait.fetch
+
+export const formatWait = ({ queue, start, fetch }: Wait): string =>
+  `queue=${formatDuration(queue)},start=${formatDuration(start)},fetch=${formatDuration(fetch)}`
+
+/** The reverse of {@link formatWait}; `undefined` unless all three parse and none is negative. */
+export function parseWait(text: string): Wait | undefined {
+  const fields = parseFields(text)
+  const queue = duration(fields.get('queue'))
+  const start = duration(fields.get('start'))
+  const fetch = duration(fields.get('fetch'))
+  if (queue === undefined || start === undefined || fetch === undefined) return undefined
+  return { queue, start, fetch }
+}
+
+/** What a node says of itself with every reply. Counts; `cap` is the calls it can run at once. */
+export interface Load {
+  readonly run: number
+  readonly queue: number
+  readonly cap: number
+  /** Idle instances of the function of this call, after it. */
+  readonly idle: number
+  /** Names this start of the node: a restart forgets everything. */
+  readonly boot: string
+  /** Grows; an older report never replaces a newer one of the same boot. */
+  readonly seq: number
+}
+
+export const formatLoad = (load: Load): string =>
+  `run=${load.run},queue=${load.queue},cap=${load.cap},idle=${load.idle},boot=${load.boot},seq=${load.seq}`
+
+/** The reverse of {@link formatLoad}; `undefined` when a field is missing or no count. */
+export function parseLoad(text: string): Load | undefined {
+  const fields = parseFields(text)
+  const run = count(fields.get('run'))
+  const queue = count(fields.get('queue'))
+  const cap = count(fields.get('cap'))
+  const idle = count(fields.get('idle'))
+  const seq = count(fields.get('seq'))
+  const boot = fields.get('boot')
+  if (run === undefined || queue === undefined || cap === undefined || idle === undefined) return undefined
+  if (seq === undefined || boot === undefined || !/^[\w-]{1,64}$/.test(boot)) return undefined
+  return { run, queue, cap, idle, boot, seq }
+}
+
+export const REJECTS = ['busy', 'draining', 'no-image', 'quota'] as const
+export type Reject = (typeof REJECTS)[number]
+
+export const ORIGINS = ['platform', 'function'] as const
+export type Origin = (typeof ORIGINS)[number]
+
+/** A `Server-Timing` entry list (W3C): milliseconds with two decimals. */
+export const formatTiming = (entries: Readonly<Record<string, number>>): string =>
+  Object.entries(entries)
+    .map(([name, ms]) => `${name};dur=${ms.toFixed(2)}`)
+    .join(', ')
+
+/** A header's first value, however Node hands it over. */
+export const first = (value: string | readonly string[] | undefined): string | undefined =>
+  typeof value === 'string' ? value : value?.[0]
+
+function parseFields(text: string): Map<string, string> {
+  const fields = new Map<string, string>()
+  for (const part of text.split(',', 16)) {
+    const cut = part.indexOf('=')
+    if (cut > 0) fields.set(part.slice(0, cut).trim(), part.slice(cut + 1).trim())
+  }
+  return fields
+}
+
+function duration(text: string | undefined): number | undefined {
+  const ms = text === undefined ? undefined : parseDuration(text)
+  return ms !== undefined && ms >= 0 ? ms : undefined
+}
+
+function count(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}

@@ -1,0 +1,174 @@
+import type { Readable, Writable } from 'node:stream'
+
+/**
+ * The port every container runtime plugs into: prepare → cookie → run. A driver knows how to make a container,
+ * and how to take it away; it never decides when, never retries a call and never parses HTTP.
+ */
+export interface Driver extends AsyncDisposable {
+  readonly name: DriverName
+  readonly capabilities: Capabilities
+
+  /**
+   * Everything that can fail for reasons outside the function: pull, credentials, create.
+   * Aborting leaves nothing behind. The caller closes the cookie, whether or not it ran.
+   * @throws DriverError
+   */
+  prepare(spec: ContainerSpec, signal: AbortSignal): Promise<Cookie>
+}
+
+export const DRIVER_NAMES = ['docker', 'sandbox', 'process', 'mock'] as const
+export type DriverName = (typeof DRIVER_NAMES)[number]
+
+/** What a driver supports. Asked once, at start; what is stated is checked by the contract test. */
+export interface Capabilities {
+  /** What stands between a function and the machine. `none`: development and trusted code only. */
+  readonly isolation: 'container' | 'sandbox' | 'none'
+  /** What it runs: folders on the base runtime, images of a registry. */
+  readonly runs: readonly ('bundle' | 'image')[]
+  /** Containers that serve many calls over a socket; containers that serve one over stdin and stdout. */
+  readonly modes: readonly ContainerMode[]
+  /** The limits of a {@link ContainerSpec} that are enforced rather than advisory. */
+  readonly limits: readonly ('memory' | 'cpu' | 'pids')[]
+  /** A paused container keeps its memory but uses no CPU. */
+  readonly pause: boolean
+  /** Containers can be kept off the network. */
+  readonly networkOff: boolean
+  /** Containers report {@link Stat}s. */
+  readonly stats: boolean
+  /** Sentences for people: what is missing on this machine and what follows. */
+  readonly warnings: readonly string[]
+}
+
+/** `hot`: serves many calls over a unix socket. `cold`: serves one, stdin → stdout. */
+export type ContainerMode = 'hot' | 'cold'
+
+export interface ContainerSpec {
+  /** Unique; 1–63 of `[A-Za-z0-9_-]`. Names the container in the runtime and in logs. */
+  readonly id: string
+  readonly mode: ContainerMode
+  readonly source: Source
+  /** Argument list. @default the source's own entry */
+  readonly command?: readonly string[]
+  /** Inside the container. @default the source's own */
+  readonly workDir?: string
+  /** The driver adds `FN_LISTENER` to a hot container's. Nothing else of the node's environment is passed on. */
+  readonly env: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  /** Bytes, swap included. */
+  readonly memory: number
+  /** CPUs' worth of time; 0 = no limit. */
+  readonly cpus: number
+  /** Processes and threads at once; 0 = the driver's default. */
+  readonly pids: number
+  /** Bytes of the private temporary folder; 0 = the driver's default. */
+  readonly tmpfsSize: number
+  readonly network: boolean
+  /** Milliseconds from the start of a hot container until its socket must be ready. */
+  readonly startTimeout: number
+  /** Milliseconds a cold container may run; 0 = no limit. A hot one is stopped by its runner. */
+  readonly timeout: number
+}
+
+export type Source =
+  /** A folder of the node's file system, read-only for the container. */
+  { readonly kind: 'bundle'; readonly dir: string } | { readonly kind: 'image'; readonly ref: string }
+
+/** One request to run one container. Closing it twice is fine, and stops a container that still runs. */
+export interface Cookie extends AsyncDisposable {
+  /**
+   * Starts the container, once. Resolves when a cold one has started and when a hot one's socket is ready and pinned.
+   * @throws StartError when the container ended or was not ready in time; aborting rejects with the signal's reason
+   */
+  run(signal: AbortSignal): Promise<Container>
+}
+
+/** One running container. Disposing it stops it; twice is fine. */
+export interface Container extends AsyncDisposable {
+  readonly id: string
+  /** Where a hot container listens: a path to connect to, bound to one inode for the container's life. */
+  readonly socket: string | undefined
+  /** Of a cold container. */
+  readonly stdin: Writable | undefined
+  /** Must always be read. */
+  readonly stdout: Readable
+  /** Must always be read. */
+  readonly stderr: Readable
+  /** Settles when nothing of the container is left running. Never rejects. */
+  readonly ended: Promise<RunResult>
+
+  /** @throws DriverError `unsupported` unless `capabilities.pause` */
+  pause(signal: AbortSignal): Promise<void>
+  resume(signal: AbortSignal): Promise<void>
+  /** One sample about every second until the container ends. Empty unless `capabilities.stats`. */
+  stats(signal: AbortSignal): AsyncIterable<Stat>
+  /** Ends the container and everything it started, by force. The reason becomes the result's status. */
+  stop(reason: StopReason): Promise<RunResult>
+}
+
+export type StopReason = 'timeout' | 'killed' | 'cancelled'
+
+export const RUN_STATUSES = ['success', 'error', 'timeout', 'killed', 'cancelled'] as const
+export type RunStatus = (typeof RUN_STATUSES)[number]
+
+/** How a container ended. A function that fails is a value. */
+export interface RunResult {
+  readonly status: RunStatus
+  /** Absent when a signal ended it. */
+  readonly exitCode?: number
+  /** The kernel or the engine said so; exit code 137 alone says nothing. */
+  readonly oom: boolean
+  /** For the function's owner. */
+  readonly error?: string
+  /** Just before execution, on the driver's clock (ms). */
+  readonly startedAt: number
+}
+
+/** Named metrics at one time. Bytes for memory, disk and network; nanoseconds for CPU. */
+export interface Stat {
+  readonly timestamp: Date
+  readonly metrics: Readonly<Record<string, number>>
+}
+
+/** Every way a driver can let the runner down. `owner`: the text may be shown to the function's owner. */
+const faults = {
+  'image-missing': { owner: true },
+  'bad-spec': { owner: true },
+  unsupported: { owner: true },
+  'no-room': { owner: false },
+  unavailable: { owner: false },
+  closed: { owner: false },
+} as const satisfies Record<string, { owner: boolean }>
+
+export type DriverFault = keyof typeof faults
+
+/** An infrastructure failure: the container could not be prepared or handled. */
+export class DriverError extends Error {
+  override readonly name = 'DriverError'
+  readonly fault: DriverFault
+
+  constructor(fault: DriverFault, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.fault = fault
+  }
+
+  get userVisible(): boolean {
+    return faults[this.fault].owner
+  }
+}
+
+/** A hot container that did not become ready: the function's fault. Its output tells why. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+  /** `exited`: it ended first. `bad-socket`: what it offered is no socket of its own. `timeout`: neither in time. */
+  readonly fault: 'exited' | 'bad-socket' | 'timeout'
+  readonly result: RunResult
+  /** The last of stdout and stderr, at most 4 KiB. */
+  readonly output: string
+
+  constructor(fault: StartError['fault'], message: string, result: RunResult, output: string) {
+    super(message)
+    this.fault = fault
+    this.result = result
+    this.output = output
+  }
+}

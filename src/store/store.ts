@@ -1,0 +1,68 @@
+import type { App, Fn, Trigger } from '../core/words.ts'
+
+/**
+ * The port of everything that must survive: apps, functions, triggers, bundles. A store keeps and finds;
+ * it sets no times, makes no ids, checks no limits and applies no defaults (the API does).
+ * Safe to use from several processes at once and to kill at any point: each method is one transaction.
+ * Errors: `conflict` with the API's text when a unique key is taken, `not-found` when a parent is missing,
+ * `store-unavailable` when the store cannot be reached.
+ */
+export interface Store extends AsyncDisposable {
+  readonly apps: AppStore
+  readonly fns: FnStore
+  readonly triggers: TriggerStore
+  readonly bundles: BundleStore
+
+  /**
+   * A number that grows with every change of an app, function or trigger, whichever process made it.
+   * Cheap enough to ask several times a second.
+   */
+  version(): Promise<number>
+}
+
+/** Items sorted by `name`, then `id`; those after the cursor `after`. */
+export interface Page {
+  readonly limit: number
+  readonly after?: { readonly name: string; readonly id: string } | undefined
+  /** Only the item of exactly this name. */
+  readonly name?: string | undefined
+}
+
+export interface AppStore {
+  insert(app: App): Promise<void>
+  get(id: string): Promise<App | undefined>
+  byName(name: string): Promise<App | undefined>
+  list(page: Page): Promise<App[]>
+  /** Reads, changes and writes in one transaction; `change` returning `undefined` leaves all as it was. The app as it is now, or `undefined` when there is none. */
+  update(id: string, change: (app: App) => App | undefined): Promise<App | undefined>
+  /** With its functions and triggers. Whether it was there. */
+  remove(id: string): Promise<boolean>
+}
+
+export interface FnStore {
+  insert(fn: Fn): Promise<void>
+  get(id: string): Promise<Fn | undefined>
+  list(page: Page & { readonly appId: string }): Promise<Fn[]>
+  update(id: string, change: (fn: Fn) => Fn | undefined): Promise<Fn | undefined>
+  /** With its triggers. Whether it was there. */
+  remove(id: string): Promise<boolean>
+}
+
+export interface TriggerStore {
+  insert(trigger: Trigger): Promise<void>
+  get(id: string): Promise<Trigger | undefined>
+  bySource(appId: string, type: string, source: string): Promise<Trigger | undefined>
+  list(page: Page & { readonly appId: string; readonly fnId?: string | undefined }): Promise<Trigger[]>
+  update(id: string, change: (trigger: Trigger) => Trigger | undefined): Promise<Trigger | undefined>
+  remove(id: string): Promise<boolean>
+}
+
+/** Uncompressed tars by the hex sha256 of their content. */
+export interface BundleStore {
+  /** Idempotent. The caller has checked the digest. */
+  put(digest: string, tar: Uint8Array): Promise<void>
+  get(digest: string): Promise<Uint8Array | undefined>
+  has(digest: string): Promise<boolean>
+  /** Deletes those stored before `before` (ms since the epoch) that no function refers to. How many. */
+  sweep(before: number): Promise<number>
+}
