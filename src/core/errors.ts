@@ -51,7 +51,7 @@ const table = {
   'node-unreachable': { status: 502, exit: 7, message: 'Node could not be reached', retryable: true },
   'node-lost': { status: 502, exit: 7, message: 'Connection to the node was lost during the call' },
   'store-unavailable': { status: 503, exit: 7, message: 'Store is unavailable' },
-} as const satisfies Record<string, ErrorRow>
+} as const
 
 export type ErrorCode = keyof typeof table
 

@@ -137,7 +137,7 @@ const faults = {
   'no-room': { owner: false },
   unavailable: { owner: false },
   closed: { owner: false },
-} as const satisfies Record<string, { owner: boolean }>
+} as const
 
 export type DriverFault = keyof typeof faults
 
