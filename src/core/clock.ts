@@ -19,10 +19,11 @@ export const systemClock: Clock = {
   },
 }
 
-/** Resolves after `ms`; rejects with the signal's reason when that comes first. */
+/** Resolves after `ms`, at once when that is 0; rejects with the signal's reason when that comes first. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
+    if (ms <= 0) return resolve()
     const timer = clock.after(ms, () => {
       signal?.removeEventListener('abort', abort)
       resolve()
@@ -33,6 +34,28 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     }
     signal?.addEventListener('abort', abort, { once: true })
   })
+}
+
+/** A signal that aborts with `parent`, or with a `TimeoutError` after `ms`. Dispose it when the wait is over. */
+export function limit(
+  clock: Clock,
+  ms: number,
+  parent?: AbortSignal,
+): Disposable & { readonly signal: AbortSignal } {
+  const controller = new AbortController()
+  const abort = () => controller.abort(parent?.reason)
+  const timer = clock.after(ms, () =>
+    controller.abort(new DOMException(`not done after ${ms} ms`, 'TimeoutError')),
+  )
+  if (parent?.aborted) abort()
+  else parent?.addEventListener('abort', abort, { once: true })
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      timer[Symbol.dispose]()
+      parent?.removeEventListener('abort', abort)
+    },
+  }
 }
 
 /** A clock that moves only when told to. */

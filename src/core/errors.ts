@@ -50,6 +50,10 @@ const table = {
   'no-nodes': { status: 503, exit: 7, message: 'No node can take the call' },
   'node-unreachable': { status: 502, exit: 7, message: 'Node could not be reached', retryable: true },
   'node-lost': { status: 502, exit: 7, message: 'Connection to the node was lost during the call' },
+  'node-timeout': { status: 504, exit: 7, message: 'Node did not answer in time' },
+  unmet: { status: 500, exit: 7, message: 'Not as promised' },
+  address: { status: 500, exit: 7, message: 'Address not available' },
+  'data-dir': { status: 500, exit: 7, message: 'Data folder not available' },
   'store-unavailable': { status: 503, exit: 7, message: 'Store is unavailable' },
 } as const
 

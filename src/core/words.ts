@@ -93,3 +93,11 @@ const BUNDLE_IMAGE = /^bundle@sha256:([0-9a-f]{64})$/
 export const bundleDigest = (image: string): string | undefined => BUNDLE_IMAGE.exec(image)?.[1]
 
 export const bundleImage = (digest: string): string => `bundle@sha256:${digest}`
+
+/** Strategies that the balancer can place by. */
+export const STRATEGY_NAMES = ['fnlb', 'round-robin'] as const
+export type StrategyName = (typeof STRATEGY_NAMES)[number]
+
+/** Drivers that a node can be told to use; `auto` takes the best that the machine has. */
+export const DRIVER_CHOICES = ['auto', 'process', 'mock'] as const
+export type DriverChoice = (typeof DRIVER_CHOICES)[number]

@@ -85,7 +85,10 @@ export interface Cookie extends AsyncDisposable {
 /** One running container. Disposing it stops it; twice is fine. */
 export interface Container extends AsyncDisposable {
   readonly id: string
-  /** Where a hot container listens: a path to connect to, bound to one inode for the container's life. */
+  /**
+   * Where a hot container listens: a path to connect to, bound to one inode until the container is disposed.
+   * Afterwards it may mean another one's socket: close every connection pool to it before disposing.
+   */
   readonly socket: string | undefined
   /** Of a cold container. */
   readonly stdin: Writable | undefined

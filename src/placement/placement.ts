@@ -8,6 +8,8 @@ import type { Random } from '../core/random.ts'
  */
 export interface Placement {
   readonly name: string
+  /** What `Candidate.terms` hold, in order; at most {@link MAX_TERMS}. */
+  readonly termNames: readonly string[]
 
   /**
    * Chooses a node for a call of `fn` and writes the choice, and why, to `out`.
@@ -41,8 +43,8 @@ export interface Member {
 }
 
 export interface CallOutcome {
-  /** Whose fault a failure is; only `ok` teaches anything about speed. */
-  readonly kind: 'ok' | 'function' | 'platform' | 'lost'
+  /** Whose fault a failure is (`client`: the caller went away); only `ok` teaches anything about speed. */
+  readonly kind: 'ok' | 'function' | 'platform' | 'lost' | 'client'
   /** From sending to the last byte. */
   readonly totalMs: number
 }
@@ -54,6 +56,8 @@ export interface Digest {
   readonly draining: boolean
   readonly boot: string
   readonly seq: number
+  /** Interned function → idle instances; replaces all that was known of the node. */
+  readonly idle: ReadonlyMap<number, number>
 }
 
 /** Why a candidate cost what it did; `NaN` where a term does not apply. Reused between picks. */

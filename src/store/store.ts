@@ -5,7 +5,8 @@ import type { App, Fn, Trigger } from '../core/words.ts'
  * it sets no times, makes no ids, checks no limits and applies no defaults (the API does).
  * Safe to use from several processes at once and to kill at any point: each method is one transaction.
  * Errors: `conflict` with the API's text when a unique key is taken, `not-found` when a parent is missing,
- * `store-unavailable` when the store cannot be reached.
+ * `invalid` when a trigger's function belongs to another app or a function's bundle is not stored,
+ * `store-unavailable` when the store cannot be reached. After an error all is as it was.
  */
 export interface Store extends AsyncDisposable {
   readonly apps: AppStore
@@ -59,10 +60,10 @@ export interface TriggerStore {
 
 /** Uncompressed tars by the hex sha256 of their content. */
 export interface BundleStore {
-  /** Idempotent. The caller has checked the digest. */
-  put(digest: string, tar: Uint8Array): Promise<void>
+  /** Idempotent; putting again renews `at` (ms since the epoch). The caller has checked the digest. */
+  put(digest: string, tar: Uint8Array, at: number): Promise<void>
   get(digest: string): Promise<Uint8Array | undefined>
   has(digest: string): Promise<boolean>
-  /** Deletes those stored before `before` (ms since the epoch) that no function refers to. How many. */
+  /** Deletes those put before `before` (ms since the epoch) that no function refers to. How many. */
   sweep(before: number): Promise<number>
 }

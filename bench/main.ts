@@ -1,0 +1,32 @@
+// `npm run bench [-- NAME …]`: answers the questions, or those named, one after the other, as Markdown tables.
+// With `--write FILE` the tables go to that file as well.
+import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { coldStart } from './cold-start.ts'
+import { hotCall } from './hot-call.ts'
+import { idleMemory } from './idle-memory.ts'
+import { type Benchmark, formatRows } from './support/table.ts'
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  'hot-call': hotCall,
+  'cold-start': coldStart,
+  'idle-memory': idleMemory,
+}
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { write: { type: 'string' } } })
+const names = positionals.length > 0 ? positionals : Object.keys(BENCHMARKS)
+const tables = [
+  `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}. Only ratios within one run mean anything.\n`,
+]
+let kept = true
+for (const name of names) {
+  const benchmark = BENCHMARKS[name]
+  if (!benchmark) throw new Error(`no benchmark ${name}; there are ${Object.keys(BENCHMARKS).join(', ')}`)
+  const rows = await benchmark.run()
+  kept &&= rows.every(({ ratio, atMost }) => ratio <= atMost)
+  tables.push(formatRows(benchmark.question, rows))
+  console.log(tables.at(-1))
+}
+if (values.write) writeFileSync(values.write, `${tables.join('\n')}`)
+process.exitCode = kept ? 0 : 1

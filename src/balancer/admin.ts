@@ -1,0 +1,98 @@
+import fastify, { type FastifyInstance } from 'fastify'
+import { ERRORS, messageOf, SluiceError } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import { tokenCheck } from '../core/token.ts'
+import type { StatsPage } from './stats.ts'
+
+/** The nodes of a running balancer, by name (`host:port`). */
+export interface NodeList {
+  /** Presumed online until checks say otherwise; adding one twice is fine. @throws SluiceError `invalid` */
+  add(name: string): void
+  /** Forgets it; removing an unknown one is fine. @throws SluiceError `invalid` */
+  remove(name: string): void
+  list(): Readonly<Record<string, 'online' | 'offline'>>
+}
+
+export interface BalancerStats extends StatsPage {
+  /** Requests outstanding per node. */
+  readonly inflight: Readonly<Record<string, number>>
+}
+
+export interface AdminOptions {
+  readonly nodes: NodeList
+  stats(since?: string): BalancerStats
+  readonly token: string | undefined
+  readonly version: string
+  readonly log: Logger
+}
+
+/** The admin port: `/1/lb/*` behind the token, and what a probe asks. */
+export function adminServer({ nodes, stats, token, version, log }: AdminOptions): FastifyInstance {
+  const app = fastify({ forceCloseConnections: true })
+  // Clients of 2017 send their JSON under any content type, or none.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => done(null, text))
+  app.setNotFoundHandler(async (_request, reply) => {
+    const error = new SluiceError('path-not-found')
+    return reply.code(error.status).send(error)
+  })
+  app.setErrorHandler(async (thrown, _request, reply) => {
+    const error = known(thrown)
+    if (error.code === 'internal') log.error({ error: messageOf(thrown) }, 'admin request failed')
+    return reply.code(error.status).send({ ...error.toJSON(), msg: error.detail ?? error.message })
+  })
+
+  app.get('/version', async () => ({ version }))
+  app.get('/healthz', async () => ({ status: 'ok' }))
+
+  const allowed = tokenCheck(token)
+  app.register(
+    async (lb) => {
+      lb.addHook('onRequest', async (request) => {
+        if (!allowed(request.headers.authorization)) throw new SluiceError('unauthorized')
+      })
+      lb.get('/nodes', async () => ({ nodes: nodes.list() }))
+      lb.put('/nodes', async ({ body }) => {
+        nodes.add(nodeOf(body))
+        return { msg: 'node added' }
+      })
+      lb.delete('/nodes', async ({ body }) => {
+        nodes.remove(nodeOf(body))
+        return { msg: 'node deleted' }
+      })
+      lb.get('/stats', async ({ query }) => stats(sinceOf(query)))
+    },
+    { prefix: '/1/lb' },
+  )
+  return app
+}
+
+/** The framework's own complaints about a request are the client's, not ours. */
+function known(thrown: unknown): SluiceError {
+  if (thrown instanceof SluiceError) return thrown
+  const status = thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : 500
+  if (status === 413) return new SluiceError('too-large', undefined, { cause: thrown })
+  if (status >= 400 && status < 500)
+    return new SluiceError('invalid', ERRORS.invalid.message, { cause: thrown, detail: messageOf(thrown) })
+  return SluiceError.from(thrown)
+}
+
+function nodeOf(body: unknown): string {
+  const value = parse(typeof body === 'string' ? body : '')
+  const node = typeof value === 'object' && value !== null && 'node' in value ? value.node : undefined
+  if (typeof node === 'string') return node
+  throw new SluiceError('invalid', undefined, { detail: 'the body must be {"node":"host:port"}' })
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new SluiceError('invalid-json', undefined, { cause: error, detail: messageOf(error) })
+  }
+}
+
+function sinceOf(query: unknown): string | undefined {
+  const since = typeof query === 'object' && query !== null && 'since' in query ? query.since : undefined
+  return typeof since === 'string' ? since : undefined
+}

@@ -1,0 +1,149 @@
+import type { Server } from 'node:http'
+import { type Clock, limit } from '../core/clock.ts'
+import { idMaker } from '../core/ids.ts'
+import { type Address, formatAddress, listen } from '../core/listen.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Random } from '../core/random.ts'
+import { makeDecision } from '../placement/placement.ts'
+import { strategyOf } from '../placement/strategies.ts'
+import { adminServer, type BalancerStats, type NodeList } from './admin.ts'
+import { dataServer } from './data-server.ts'
+import type { Forwarder } from './forwarder.ts'
+import { FunctionTable } from './functions.ts'
+import { Health } from './health.ts'
+import { Members, nodeName } from './members.ts'
+import type { Plane } from './passage.ts'
+import { plainForwarder } from './plain.ts'
+import { Stats } from './stats.ts'
+
+export interface BalancerOptions {
+  /** `host:port` each; empty and repeated ones are ignored. */
+  readonly nodes: readonly string[]
+  /** The data port. */
+  readonly listen: Address
+  /** The admin port. */
+  readonly admin: Address
+  /** A name of `placement/strategies`. @default 'fnlb' */
+  readonly strategy?: string | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  /** Asked for on `/1/lb/*`, sent with health checks. Without one everybody who reaches the admin port may. */
+  readonly token: string | undefined
+  /** Sluice's own version, for `/version` of the admin port. */
+  readonly version: string
+  /** Milliseconds between two checks of a node. @default 3000 */
+  readonly healthInterval?: number | undefined
+  /** Asked of nodes that do not know `/node/load`. @default '/version' */
+  readonly healthPath?: string | undefined
+  /** Failed checks and connects in a row that take a node out; one good check brings it back. @default 2 */
+  readonly healthThreshold?: number | undefined
+  /** Milliseconds that a check may take. @default 5000 */
+  readonly healthTimeout?: number | undefined
+  /** Bytes of a request's body; 0 = no limit. @default 0 */
+  readonly maxRequestSize?: number | undefined
+  /** Milliseconds that requests under way get to end when the balancer closes. @default 30000 */
+  readonly grace?: number | undefined
+  /** How bytes move; disposed with the balancer. @default the plain one */
+  readonly forwarder?: Forwarder | undefined
+}
+
+/** A balancer that serves. Disposing it finishes what is under way within the grace. */
+export interface Balancer extends AsyncDisposable {
+  readonly url: string
+  readonly adminUrl: string
+  readonly nodes: NodeList
+  /** @param since the cursor of an earlier answer */
+  stats(since?: string): BalancerStats
+}
+
+/**
+ * Starts a balancer: the data port in front of the nodes, and its admin port.
+ * @throws SluiceError `invalid` for an option that makes no sense, `address` when a port cannot be had
+ */
+export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
+  const { clock, random, log, token, version } = options
+  await using undo = new AsyncDisposableStack()
+  const functions = new FunctionTable()
+  const placement = strategyOf(options.strategy ?? 'fnlb')((fn) => functions.key(fn), random)
+  const members = new Members(placement, functions, clock, options.healthThreshold ?? 2, log)
+  const forwarder = undo.use(options.forwarder ?? plainForwarder())
+  const health = undo.use(
+    new Health(members, {
+      clock,
+      random,
+      token,
+      interval: options.healthInterval ?? 3_000,
+      path: options.healthPath ?? '/version',
+      timeout: options.healthTimeout ?? 5_000,
+    }),
+  )
+  const seen = new Stats(clock)
+  const plane: Plane = {
+    members,
+    placement,
+    functions,
+    forwarder,
+    clock,
+    log,
+    stats: seen,
+    decision: makeDecision(),
+    makeId: idMaker(clock, random),
+    maxRequestSize: options.maxRequestSize ?? 0,
+    closing: false,
+  }
+  const nodes = nodeList(members, health, forwarder)
+  const names = options.nodes.filter((name) => name.trim() !== '').map(nodeName)
+  const stats = (since?: string): BalancerStats => ({
+    ...seen.since(since),
+    inflight: Object.fromEntries(members.all.map((state) => [state.name, state.inflight])),
+  })
+
+  const app = adminServer({ nodes, stats, token, version, log })
+  undo.defer(() => app.close())
+  await app.ready()
+  const adminAddress = await listen(app.server, options.admin)
+  const data = dataServer(plane)
+  const address = await listen(data, options.listen)
+  undo.defer(() => drain(data, plane, options.grace ?? 30_000))
+  for (const name of names) nodes.add(name)
+
+  const hold = undo.move()
+  let closing: Promise<void> | undefined
+  return {
+    url: `http://${formatAddress(address)}`,
+    adminUrl: `http://${formatAddress(adminAddress)}`,
+    nodes,
+    stats,
+    [Symbol.asyncDispose]: () => {
+      closing ??= hold.disposeAsync()
+      return closing
+    },
+  }
+}
+
+function nodeList(members: Members, health: Health, forwarder: Forwarder): NodeList {
+  return {
+    add(name) {
+      const state = members.add(nodeName(name))
+      if (state) health.watch(state)
+    },
+    remove(name) {
+      const state = members.remove(nodeName(name))
+      if (!state) return
+      health.unwatch(state)
+      forwarder.forget(state.name)
+    },
+    list: () =>
+      Object.fromEntries(members.all.map(({ name, online }) => [name, online ? 'online' : 'offline'])),
+  }
+}
+
+/** Accepts nothing new, lets requests under way end, and after `grace` ms cuts what is left. */
+async function drain(server: Server, plane: Plane, grace: number): Promise<void> {
+  plane.closing = true
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  using timed = limit(plane.clock, grace)
+  timed.signal.addEventListener('abort', () => server.closeAllConnections(), { once: true })
+  await closed
+}

@@ -1,0 +1,84 @@
+import {
+  type Load,
+  ORIGINS,
+  type Origin,
+  parseLoad,
+  parseWait,
+  REJECTS,
+  type Reject,
+  totalWait,
+  type Wait,
+} from '../core/headers.ts'
+import { parseDuration } from '../core/units.ts'
+import type { Reply } from './heads.ts'
+
+/** Longer than any call may wait: a wait beyond it is a node's nonsense. */
+const MAX_WAIT = 360_000
+
+const FUNCTION = /^[\w-]{1,64}(?= |$)/
+
+/** What a node said with a reply. Whatever does not parse was not said. */
+export interface Signals {
+  readonly wait: Wait | undefined
+  readonly load: Load | undefined
+  readonly reject: Reject | undefined
+  readonly origin: Origin | undefined
+  /** The id of the function that the call's path was resolved to. */
+  readonly function: string | undefined
+}
+
+export const readSignals = (reply: Reply): Signals => ({
+  wait: waitOf(reply),
+  load: reply.load === undefined ? undefined : parseLoad(reply.load),
+  reject: REJECTS.find((word) => word === reply.reject),
+  origin: ORIGINS.find((word) => word === reply.origin),
+  function: reply.function === undefined ? undefined : FUNCTION.exec(reply.function)?.[0],
+})
+
+/** The three clocks, or the total alone as the balancers of 2017 sent it. */
+function waitOf({ clocks, wait }: Reply): Wait | undefined {
+  const parsed = (clocks === undefined ? undefined : parseWait(clocks)) ?? totalOf(wait)
+  return parsed && totalWait(parsed) <= MAX_WAIT ? parsed : undefined
+}
+
+function totalOf(text: string | undefined): Wait | undefined {
+  const ms = text === undefined ? undefined : parseDuration(text)
+  return ms !== undefined && ms >= 0 ? { queue: ms, start: 0, fetch: 0 } : undefined
+}
+
+/** What a node answers on `/node/load`, by the ids of functions. */
+export interface NodeDigest {
+  readonly run: number
+  readonly queue: number
+  readonly cap: number
+  readonly draining: boolean
+  readonly boot: string
+  readonly seq: number
+  readonly idle: Readonly<Record<string, number>>
+}
+
+/** `undefined` unless the text is such an answer. */
+export function parseDigest(text: string): NodeDigest | undefined {
+  const value = parseObject(text)
+  if (!value || typeof value['draining'] !== 'boolean' || typeof value['boot'] !== 'string') return undefined
+  const { run, queue, cap, seq, draining, boot } = value
+  const idle = value['idle'] ?? {}
+  if (!isCount(run) || !isCount(queue) || !isCount(cap) || !isCount(seq)) return undefined
+  if (!isRecord(idle) || !/^[\w-]{1,64}$/.test(boot as string)) return undefined
+  const counts = Object.entries(idle).filter((entry): entry is [string, number] => isCount(entry[1]))
+  return { run, queue, cap, seq, draining, boot: boot as string, idle: Object.fromEntries(counts) }
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isRecord(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0

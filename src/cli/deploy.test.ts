@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { runCli } from '../../test/support/cli.ts'
+import { writeFiles } from '../../test/support/files.ts'
+import { type FnServer, startFnServer } from '../../test/support/fn-server.ts'
+import { tempDir } from '../../test/support/temp.ts'
+
+const YAML = `
+name: cart
+memory: 256
+max_concurrency: 4
+content_type: application/json
+config: { LIMIT: 10 }
+triggers:
+  - { name: buy, type: http, source: /buy }
+`
+const SOURCE = 'export default () => ({ ok: true })'
+
+async function makeFolder(yaml = YAML): Promise<Awaited<ReturnType<typeof tempDir>>> {
+  const dir = await tempDir()
+  await writeFiles(dir.path, { 'cart/func.yaml': yaml, 'cart/func.ts': SOURCE })
+  return dir
+}
+
+const deploy = (server: FnServer, cwd: string, ...flags: string[]) =>
+  runCli(['deploy', '--app', 'shop', ...flags, 'cart'], { cwd, env: { FN_API_URL: server.url } })
+
+test('a first deploy creates the app, the function and its triggers from the uploaded folder', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  const { code, stderr } = await deploy(server, dir.path)
+  assert.equal(code, 0, stderr)
+
+  const [digest = ''] = server.bundles.keys()
+  const bodies = server.requests
+    .filter(({ method }) => method === 'POST')
+    .map(({ path, body }) => [path, JSON.parse(body.toString())])
+  assert.deepEqual(bodies, [
+    ['/v2/apps', { name: 'shop' }],
+    [
+      '/v2/fns',
+      {
+        app_id: 'apps-1',
+        name: 'cart',
+        image: `bundle@sha256:${digest}`,
+        memory: 256,
+        config: { LIMIT: '10' },
+        max_concurrency: 4,
+      },
+    ],
+    ['/v2/triggers', { app_id: 'apps-1', fn_id: 'fns-1', name: 'buy', type: 'http', source: '/buy' }],
+  ])
+})
+
+test('the function is created after its bundle is there', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await deploy(server, dir.path)
+  const [digest] = server.bundles.keys()
+  assert.deepEqual(server.lines(), [
+    'GET /v2/apps',
+    'POST /v2/apps',
+    `HEAD /v2/bundles/${digest}`,
+    `PUT /v2/bundles/${digest}`,
+    'GET /v2/fns',
+    'POST /v2/fns',
+    'GET /v2/triggers',
+    'POST /v2/triggers',
+  ])
+})
+
+test('it says what it did, where the function is, and how to call it', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  const { stdout } = await deploy(server, dir.path)
+  const [digest = ''] = server.bundles.keys()
+  const short = digest.slice(0, 12)
+  assert.equal(
+    stdout,
+    `Deployed cart to app shop: ${server.url}/invoke/fns-1
+app       shop          created
+bundle    ${short}  uploaded  2 files, 3.0 KB
+function  cart          created
+trigger   buy           created   ${server.url}/t/shop/buy
+
+Call it:
+  curl -X POST -H 'Content-Type: application/json' '${server.url}/invoke/fns-1'
+  curl -H 'Content-Type: application/json' '${server.url}/t/shop/buy'
+  sluice invoke shop cart
+`,
+  )
+})
+
+test('deploying the same folder again changes nothing', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await deploy(server, dir.path)
+  const before = server.requests.length
+  const { stdout } = await deploy(server, dir.path)
+  const methods = server.requests.slice(before).map(({ method }) => method)
+  assert.deepEqual(methods, ['GET', 'HEAD', 'GET', 'GET'])
+  assert.equal(stdout.match(/unchanged/g)?.length, 4)
+})
+
+test('only what changed is sent, and named', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await deploy(server, dir.path)
+  await writeFiles(dir.path, { 'cart/func.yaml': YAML.replace('256', '512').replace('/buy', '/sell') })
+  const { stdout } = await deploy(server, dir.path)
+  const puts = server.requests.filter(({ method, path }) => method === 'PUT' && !path.includes('bundles'))
+  const [fn, trigger] = puts.map(({ body }) => JSON.parse(body.toString()))
+  assert.deepEqual([Object.keys(fn), fn.memory], [['image', 'memory'], 512])
+  assert.deepEqual(trigger, { source: '/sell' })
+  assert.match(stdout, /^function +cart +updated +image, memory$/m)
+})
+
+test('what was set on the server by other means stays', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await deploy(server, dir.path)
+  const fn = server.items.fns.get('fns-1')
+  Object.assign(fn ?? {}, { timeout: 77, config: { LIMIT: '10', SECRET: 'x' } })
+  await writeFiles(dir.path, { 'cart/func.ts': `${SOURCE}\n` })
+  await deploy(server, dir.path)
+  assert.deepEqual([fn?.['timeout'], fn?.['config']], [77, { LIMIT: '10', SECRET: 'x' }])
+})
+
+test('an image is named instead of uploaded', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder('name: cart\nimage: example/cart:1')
+  const { code } = await deploy(server, dir.path)
+  assert.equal(code, 0)
+  assert.equal(server.items.fns.get('fns-1')?.['image'], 'example/cart:1')
+  assert.equal(server.bundles.size, 0)
+})
+
+test('--no-create-app with an app that is missing changes nothing', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  const { code, stderr } = await deploy(server, dir.path, '--no-create-app')
+  assert.equal(code, 3)
+  assert.match(stderr, /^sluice: App not found: no app is named "shop"/)
+  assert.deepEqual(new Set(server.requests.map(({ method }) => method)), new Set(['GET']))
+})
+
+test('an app that another deploy creates at the same moment is used', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  server.intercept = ({ method, path }) => {
+    if (method !== 'POST' || path !== '/v2/apps') return undefined
+    server.items.apps.set('theirs', { id: 'theirs', name: 'shop' })
+    return [409, { message: 'App already exists' }]
+  }
+  assert.equal((await deploy(server, dir.path)).code, 0)
+  assert.equal(server.items.fns.get('fns-1')?.['app_id'], 'theirs')
+})
+
+test('--json tells programs what was done', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  const report = JSON.parse((await deploy(server, dir.path, '--json')).stdout)
+  const [digest] = server.bundles.keys()
+  assert.equal(report.url, `${server.url}/invoke/fns-1`)
+  assert.equal(report.triggers[0].url, `${server.url}/t/shop/buy`)
+  assert.equal(report.bundle.digest, digest)
+  assert.equal(report.bundle.tar, undefined)
+  assert.deepEqual(report.changes, {
+    app: 'created',
+    function: 'created',
+    fields: ['image', 'memory', 'config', 'max_concurrency'],
+    triggers: { buy: 'created' },
+  })
+})
+
+test('a wrong func file is refused before the server is asked', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder('memory: lots')
+  const { code, stderr } = await deploy(server, dir.path)
+  assert.equal(code, 2)
+  assert.equal(
+    stderr,
+    `sluice: ${dir.path}/cart/func.yaml: memory must be a whole number from 1 to 8192: got "lots"\n`,
+  )
+  assert.deepEqual(server.requests, [])
+})
+
+test('an unknown key is warned about and the rest deployed', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder('name: cart\nmemmory: 1')
+  const { code, stderr } = await deploy(server, dir.path)
+  assert.equal(code, 0)
+  assert.match(stderr, /^warning: .*func\.yaml: unknown key memmory is ignored; did you mean memory\?$/m)
+})
+
+test('a folder without a program changes nothing on the server', async () => {
+  await using server = await startFnServer()
+  await using dir = await tempDir()
+  await writeFiles(dir.path, { 'cart/func.yaml': 'name: cart' })
+  const { code, stderr } = await deploy(server, dir.path)
+  assert.equal(code, 2)
+  assert.match(stderr, /^sluice: nothing to run in /)
+  assert.deepEqual(server.lines(), ['GET /v2/apps'])
+})
+
+test('without a folder the current one is deployed', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  const options = { cwd: `${dir.path}/cart`, env: { FN_API_URL: server.url } }
+  assert.equal((await runCli(['deploy', '--app', 'shop'], options)).code, 0)
+})

@@ -1,0 +1,222 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Balancer, startBalancer } from './balancer/balancer.ts'
+import { type Clock, sleep } from './core/clock.ts'
+import type { Environment } from './core/config.ts'
+import { openDataDir } from './core/data-dir.ts'
+import { SluiceError } from './core/errors.ts'
+import { idMaker } from './core/ids.ts'
+import { type Address, formatAddress, isLoopback } from './core/listen.ts'
+import type { Logger } from './core/logger.ts'
+import type { Random } from './core/random.ts'
+import type { DriverChoice } from './core/words.ts'
+import type { Driver } from './drivers/driver.ts'
+import { mockDriver } from './drivers/mock/mock.ts'
+import { processDriver } from './drivers/process/process.ts'
+import { BundleCache } from './node/bundles.ts'
+import { memorySize } from './node/memory-size.ts'
+import { type FunctionNode, startNode } from './node/node.ts'
+import { sqliteStore } from './store/sqlite/sqlite.ts'
+import type { Store } from './store/store.ts'
+
+/** What every role is given: time, chance, a log, and what the environment says. */
+export interface World {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly environment: Environment
+}
+
+export interface NodeSettings {
+  readonly listen: Address
+  readonly dataDir: string
+  /** `sqlite:FILE`. @default the data folder's own */
+  readonly store?: string | undefined
+  readonly driver: DriverChoice
+  /** Bytes that containers may be promised. @default what the machine leaves */
+  readonly memory?: number | undefined
+  /** Milliseconds that running calls get when the node stops. @default 30000 */
+  readonly grace?: number | undefined
+}
+
+export interface BalancerSettings {
+  readonly listen: Address
+  readonly admin: Address
+  /** `host:port` of each. */
+  readonly nodes: readonly string[]
+  readonly strategy: string
+  readonly healthInterval?: number | undefined
+  readonly healthPath?: string | undefined
+  readonly healthThreshold?: number | undefined
+  readonly healthTimeout?: number | undefined
+  readonly grace?: number | undefined
+  /** Where a token may be found when the environment has none. */
+  readonly dataDir?: string | undefined
+}
+
+export interface StartSettings
+  extends Omit<NodeSettings, 'store'>,
+    Omit<BalancerSettings, 'nodes' | 'dataDir'> {
+  /** Nodes in this process, each listening on loopback. @default 1 */
+  readonly localNodes: number
+}
+
+/** Everything that `sluice start` runs. Disposing it drains the nodes, the balancer first. */
+export interface Sluice extends AsyncDisposable {
+  readonly balancer: Balancer
+  readonly nodes: readonly FunctionNode[]
+  readonly driver: Driver
+}
+
+/** A balancer, nodes and the store in one process, with real HTTP between them. */
+export async function startSluice(settings: StartSettings, world: World): Promise<Sluice> {
+  await using undo = new AsyncDisposableStack()
+  const dataDir = undo.use(openDataDir(settings.dataDir))
+  const token = requireToken(world.environment.token ?? dataDir.token, settings.listen, settings.admin)
+  const shared = await openMachine({ ...settings, dataDir: dataDir.path }, world, undo)
+  const memory = Math.floor((settings.memory ?? memorySize()) / settings.localNodes)
+  const nodes: FunctionNode[] = []
+  for (let i = 0; i < settings.localNodes; i++) {
+    const listen = { host: '127.0.0.1', port: 0 }
+    nodes.push(undo.use(await serveNode({ ...settings, listen, memory }, world, shared, token)))
+  }
+  const balancer = undo.use(
+    await startBalancer({
+      ...settings,
+      ...world,
+      nodes: nodes.map(({ address }) => formatAddress(address)),
+      token,
+      version: version(),
+    }),
+  )
+  warnOf(shared.driver, world.log)
+  const hold = undo.move()
+  return { balancer, nodes, driver: shared.driver, [Symbol.asyncDispose]: () => hold.disposeAsync() }
+}
+
+/** One node alone. */
+export async function startNodeRole(
+  settings: NodeSettings,
+  world: World,
+): Promise<{ readonly node: FunctionNode; readonly driver: Driver } & AsyncDisposable> {
+  await using undo = new AsyncDisposableStack()
+  const dataDir = undo.use(openDataDir(settings.dataDir))
+  const token = requireToken(world.environment.token ?? dataDir.token, settings.listen)
+  const shared = await openMachine({ ...settings, dataDir: dataDir.path }, world, undo)
+  const node = undo.use(await serveNode(settings, world, shared, token))
+  warnOf(shared.driver, world.log)
+  const hold = undo.move()
+  return { node, driver: shared.driver, [Symbol.asyncDispose]: () => hold.disposeAsync() }
+}
+
+/** One balancer alone. */
+export async function startBalancerRole(settings: BalancerSettings, world: World): Promise<Balancer> {
+  const token = requireToken(world.environment.token, settings.listen, settings.admin)
+  return startBalancer({ ...settings, ...world, token, version: version() })
+}
+
+/** Sluice's own version. */
+export function version(): string {
+  const file = new URL('../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}
+
+/** What the nodes of one process share. */
+interface Machine {
+  readonly store: Store
+  readonly driver: Driver
+  readonly bundles: BundleCache
+}
+
+async function openMachine(
+  settings: Pick<NodeSettings, 'dataDir' | 'store' | 'driver'>,
+  world: World,
+  undo: AsyncDisposableStack,
+): Promise<Machine> {
+  const { clock } = world
+  const store = undo.use(await sqliteStore({ file: storeFile(settings) }))
+  const driver = undo.use(await openDriver(settings, world))
+  const bundles = new BundleCache({
+    dir: join(settings.dataDir, 'bundles'),
+    store: store.bundles,
+    wall: () => clock.wall(),
+  })
+  const sweeping = new AbortController()
+  const sweep = sweepHourly(bundles, world, sweeping.signal)
+  undo.defer(() => {
+    sweeping.abort()
+    return sweep
+  })
+  return { store, driver, bundles }
+}
+
+function serveNode(
+  settings: Pick<NodeSettings, 'listen' | 'memory' | 'grace'>,
+  world: World,
+  machine: Machine,
+  token: string | undefined,
+): Promise<FunctionNode> {
+  const { environment } = world
+  return startNode({
+    ...world,
+    ...machine,
+    listen: settings.listen,
+    makeId: idMaker(world.clock, world.random),
+    memory: settings.memory ?? memorySize(),
+    token,
+    publicUrl: environment.publicUrl,
+    maxRequestSize: environment.maxRequestSize,
+    maxResponseSize: environment.maxResponseSize,
+    version: version(),
+    ...(settings.grace !== undefined && { grace: settings.grace }),
+  })
+}
+
+/** What the driver cannot do here, said once the role runs: a start that fails says only why. */
+function warnOf({ name, capabilities }: Driver, log: Logger): void {
+  for (const warning of capabilities.warnings) log.warn({ driver: name }, warning)
+}
+
+function storeFile({ store, dataDir }: Pick<NodeSettings, 'store' | 'dataDir'>): string {
+  if (store === undefined) return join(dataDir, 'sluice.db')
+  const file = /^sqlite:(?:\/\/)?(.+)$/.exec(store)?.[1]
+  if (file === undefined) {
+    throw new SluiceError('invalid', `store ${store} is not supported`, { detail: 'use sqlite:FILE' })
+  }
+  return file
+}
+
+function openDriver(
+  { driver, dataDir }: Pick<NodeSettings, 'driver' | 'dataDir'>,
+  world: World,
+): Promise<Driver> {
+  if (driver === 'mock') return Promise.resolve(mockDriver(world))
+  return processDriver({
+    dataDir,
+    node: process.execPath,
+    bootstrap: fileURLToPath(new URL('./fdk/bootstrap.cjs', import.meta.url)),
+    clock: world.clock,
+  })
+}
+
+/** Deletes bundles that nobody refers to, now and then every hour, until aborted. */
+async function sweepHourly(bundles: BundleCache, { clock, log }: World, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await bundles
+      .sweep()
+      .catch((error: unknown) => log.warn({ error: String(error) }, 'bundles were not swept'))
+    await sleep(clock, 3_600_000, signal).catch(() => {})
+  }
+}
+
+/** @throws SluiceError `unauthorized` when an address beyond loopback would be open to everybody */
+function requireToken(token: string | undefined, ...addresses: readonly Address[]): string | undefined {
+  const open = addresses.find(({ host }) => !isLoopback(host))
+  if (open && token === undefined) {
+    throw new SluiceError('unauthorized', `listening on ${formatAddress(open)} needs a token`, {
+      detail: 'set FN_TOKEN, or put a secret into the file "token" of the data folder with mode 0600',
+    })
+  }
+  return token
+}

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { chmodSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { tempDir } from '../../test/support/temp.ts'
+import { openDataDir } from './data-dir.ts'
+
+test('a data folder is made for its owner alone and belongs to one at a time', async () => {
+  await using temp = await tempDir()
+  const dir = join(temp.path, 'state')
+  const first = openDataDir(dir)
+  assert.equal(statSync(dir).mode & 0o777, 0o700)
+  assert.throws(() => openDataDir(dir), { code: 'data-dir', message: /in use by another process/ })
+  first[Symbol.dispose]()
+  openDataDir(dir)[Symbol.dispose]()
+})
+
+test('a folder that cannot be made is one clear error', async () => {
+  await using temp = await tempDir()
+  writeFileSync(join(temp.path, 'file'), '')
+  assert.throws(() => openDataDir(join(temp.path, 'file', 'state')), {
+    code: 'data-dir',
+    message: /not writable/,
+  })
+})
+
+test('the token is read from a file that nobody else can read', async () => {
+  await using temp = await tempDir()
+  const file = join(temp.path, 'token')
+  writeFileSync(file, 'secret\n', { mode: 0o600 })
+  {
+    using dir = openDataDir(temp.path)
+    assert.equal(dir.token, 'secret')
+  }
+  chmodSync(file, 0o644)
+  assert.throws(() => openDataDir(temp.path), { code: 'data-dir', message: /chmod 600/ })
+})

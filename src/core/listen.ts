@@ -1,0 +1,47 @@
+import type { Server } from 'node:http'
+import { SluiceError } from './errors.ts'
+
+export interface Address {
+  readonly host: string
+  /** 0 = any free one. */
+  readonly port: number
+}
+
+/** `host:port`, with the brackets that an IPv6 address needs. */
+export const formatAddress = ({ host, port }: Address): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+
+/** The reverse of {@link formatAddress}; `undefined` unless the text is a host, a colon and a port. */
+export function parseAddress(text: string): Address | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  return host !== undefined && port <= 65_535 ? { host, port } : undefined
+}
+
+/** Whether only this machine can reach an address. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+
+/**
+ * Listens, and says where.
+ * @throws SluiceError `address` naming the address and the reason
+ */
+export function listen(server: Server, { host, port }: Address): Promise<Address> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException) => {
+      const where = formatAddress({ host, port })
+      const why =
+        error.code === 'EADDRINUSE'
+          ? `${where} is already in use`
+          : `cannot listen on ${where}: ${error.code === 'EACCES' ? 'permission denied' : error.message}`
+      reject(new SluiceError('address', why, { cause: error }))
+    }
+    server.once('error', failed)
+    server.listen({ host, port }, () => {
+      server.off('error', failed)
+      const bound = server.address()
+      resolve({ host, port: typeof bound === 'object' && bound ? bound.port : port })
+    })
+  })
+}

@@ -1,0 +1,3 @@
+console.log('some last words')
+console.error('and some more')
+process.exitCode = Number(process.env.CODE)

@@ -1,0 +1,1 @@
+export default async (request, ctx) => ({ got: await request.text(), fn: ctx.fn, callId: ctx.callId })

@@ -1,0 +1,2 @@
+// Never opens its socket, and never ends.
+setInterval(() => {}, 1_000)

@@ -1,0 +1,5 @@
+interface Greeting {
+  readonly hello: string
+}
+
+export default async (request: Request): Promise<Greeting> => ({ hello: await request.text() })

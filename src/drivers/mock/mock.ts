@@ -1,0 +1,316 @@
+import { rm } from 'node:fs/promises'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer, type Server as NetServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Clock, sleep } from '../../core/clock.ts'
+import type { Random } from '../../core/random.ts'
+import {
+  type Capabilities,
+  type Container,
+  type ContainerSpec,
+  type Cookie,
+  type Driver,
+  DriverError,
+  type RunResult,
+  type Stat,
+  type StopReason,
+} from '../driver.ts'
+import { makeShortDir } from '../socket.ts'
+import { checkSpec } from '../spec.ts'
+
+export interface MockOptions {
+  readonly clock: Clock
+  /** Passed to every latency, so that a seed decides them all. */
+  readonly random: Random
+  /** Milliseconds a container takes to prepare. @default 0 */
+  readonly prepareMs?: Latency
+  /** Milliseconds a container takes to become ready. @default 0 */
+  readonly startMs?: Latency
+  /** Milliseconds a call takes before it is answered. @default 0 */
+  readonly callMs?: number | ((request: MockRequest, random: Random) => number)
+  /** What a call answers. @default its own body */
+  readonly answer?: (request: MockRequest) => MockAnswer
+  /** Every so many runs, one fails as the mock of 2017 did (there: 100). @default none */
+  readonly failEvery?: number
+}
+
+export type Latency = number | ((random: Random) => number)
+
+export interface MockRequest {
+  readonly spec: ContainerSpec
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+}
+
+export interface MockAnswer {
+  /** @default 200 */
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string | string[]>>
+  readonly body: string | Uint8Array
+}
+
+/** It pretends to keep limits and to be off the network: nothing runs that could break them. */
+const CAPABILITIES: Capabilities = {
+  isolation: 'none',
+  runs: ['bundle', 'image'],
+  modes: ['hot', 'cold'],
+  limits: ['memory', 'cpu', 'pids'],
+  pause: true,
+  networkOff: true,
+  stats: true,
+  warnings: ['The mock driver runs no functions: every call is answered by the driver itself.'],
+}
+
+/**
+ * A driver without containers: its calls take as long and answer as told, over real unix sockets.
+ * For tests, demonstrations and rehearsals of load.
+ */
+export function mockDriver(options: MockOptions): Driver {
+  const { clock, random, prepareMs = 0, startMs = 0, failEvery } = options
+  const cookies = new Set<Cookie>()
+  const sockets = makeSockets()
+  const calls = serveCalls(options)
+  let runs = 0
+  let closed = false
+
+  const run = async (spec: ContainerSpec, signal: AbortSignal): Promise<MockContainer> => {
+    runs++
+    if (failEvery && runs % failEvery === 0) throw new DriverError('unavailable', 'Mocker error! Bad.')
+    const startedAt = clock.now()
+    await sleep(clock, latency(startMs, random), signal)
+    const container = new MockContainer(spec, startedAt, options)
+    if (spec.mode === 'hot') await container.listen(await sockets.next(), calls)
+    return container
+  }
+
+  return {
+    name: 'mock',
+    capabilities: CAPABILITIES,
+
+    async prepare(spec, signal) {
+      signal.throwIfAborted()
+      if (closed) throw new DriverError('closed', 'the mock driver is closed')
+      checkSpec('mock', CAPABILITIES, spec)
+      await sleep(clock, latency(prepareMs, random), signal)
+      if (closed) throw new DriverError('closed', 'the mock driver is closed')
+      const cookie = makeCookie(spec, run, () => cookies.delete(cookie))
+      cookies.add(cookie)
+      return cookie
+    },
+
+    async [Symbol.asyncDispose]() {
+      closed = true
+      await Promise.all([...cookies].map((cookie) => cookie[Symbol.asyncDispose]()))
+      calls.server.close()
+      await sockets[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const latency = (ms: Latency, random: Random) => (typeof ms === 'number' ? ms : ms(random))
+
+type Run = (spec: ContainerSpec, signal: AbortSignal) => Promise<MockContainer>
+
+function makeCookie(spec: ContainerSpec, run: Run, disposed: () => void): Cookie {
+  const over = new AbortController()
+  let running: Promise<MockContainer> | undefined
+  return {
+    async run(signal) {
+      signal.throwIfAborted()
+      if (running || over.signal.aborted)
+        throw new DriverError('closed', `container ${spec.id} was started already, or is closed`)
+      running = run(spec, AbortSignal.any([signal, over.signal]))
+      const container = await running
+      if (!signal.aborted) return container
+      await container.stop('cancelled')
+      throw signal.reason
+    },
+    async [Symbol.asyncDispose]() {
+      over.abort(new DriverError('closed', `container ${spec.id} is closed`))
+      const container = await running?.catch(() => undefined)
+      await container?.stop('cancelled')
+      disposed()
+    },
+  }
+}
+
+/** One server's HTTP for all containers: a server of its own for each would cost several times the memory. */
+interface Calls {
+  readonly server: Server
+  /** Which container a connection belongs to. */
+  readonly owners: WeakMap<Socket, MockContainer>
+}
+
+function serveCalls({ clock, random, callMs = 0, answer = echo }: MockOptions): Calls {
+  const owners = new WeakMap<Socket, MockContainer>()
+  const server = createHttpServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 })
+  server.on('request', (req, res) => {
+    const container = owners.get(req.socket)
+    if (!container || req.method !== 'POST' || req.url !== '/call')
+      return send(res, { status: 400, body: '{"message":"Invalid method","detail":"Bad request"}' })
+    handle(container, req, res).catch(() => res.destroy())
+  })
+
+  const handle = async (container: MockContainer, req: IncomingMessage, res: ServerResponse) => {
+    const request = { spec: container.spec, headers: req.headers, body: await readBody(req) }
+    const ms = typeof callMs === 'number' ? callMs : callMs(request, random)
+    if (ms > 0) await sleep(clock, ms)
+    await container.resumed
+    send(res, answer(request))
+  }
+  return { server, owners }
+}
+
+const echo = ({ headers, body }: MockRequest): MockAnswer => ({
+  headers: { 'content-type': headers['content-type'] ?? 'application/octet-stream' },
+  body,
+})
+
+function send(res: ServerResponse, { status = 200, headers = {}, body }: MockAnswer): void {
+  if (!res.destroyed) res.writeHead(status, headers).end(body)
+}
+
+async function readBody(req: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of req) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** Paths for sockets, in one folder that is made on first use. */
+function makeSockets(): AsyncDisposable & { next(): Promise<string> } {
+  let dir: Promise<string> | undefined
+  let count = 0
+  return {
+    async next() {
+      dir ??= makeShortDir(tmpdir())
+      return join(await dir, String(count++))
+    },
+    async [Symbol.asyncDispose]() {
+      if (dir) await rm(await dir, { recursive: true, force: true })
+    },
+  }
+}
+
+class MockContainer implements Container {
+  readonly spec: ContainerSpec
+  readonly stdin: PassThrough | undefined
+  readonly stdout: Readable
+  readonly stderr: Readable
+  readonly ended: Promise<RunResult>
+  /** Pending while paused. */
+  resumed: Promise<void> | undefined
+  socket: string | undefined
+
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #startedAt: number
+  readonly #connections = new Set<Socket>()
+  #server: NetServer | undefined
+  #resume: (() => void) | undefined
+  #settle: (result: RunResult) => void = () => {}
+  #over = false
+
+  constructor(spec: ContainerSpec, startedAt: number, { clock, random }: MockOptions) {
+    this.spec = spec
+    this.#startedAt = startedAt
+    this.#clock = clock
+    this.#random = random
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve
+    })
+    this.stdin = spec.mode === 'cold' ? new PassThrough() : undefined
+    this.stdout = this.stdin ? new PassThrough() : silent()
+    this.stderr = silent()
+    if (this.stdin) this.#pipe(this.stdin, this.stdout as PassThrough)
+  }
+
+  get id(): string {
+    return this.spec.id
+  }
+
+  async listen(path: string, { server, owners }: Calls): Promise<void> {
+    const listener = createServer((connection) => {
+      this.#connections.add(connection)
+      connection.once('close', () => this.#connections.delete(connection))
+      owners.set(connection, this)
+      server.emit('connection', connection)
+    })
+    this.#server = listener
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject)
+      listener.listen(path, resolve)
+    })
+    this.socket = path
+  }
+
+  async pause(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    this.resumed ??= new Promise((resolve) => {
+      this.#resume = resolve
+    })
+  }
+
+  async resume(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    this.#resume?.()
+    this.resumed = undefined
+  }
+
+  async *stats(signal: AbortSignal): AsyncGenerator<Stat> {
+    const over = new AbortController()
+    this.ended.then(() => over.abort())
+    const stop = AbortSignal.any([signal, over.signal])
+    for (let cpu = 0; !stop.aborted; cpu += Math.floor(this.#random() * 1e9)) {
+      const memory = Math.floor(this.spec.memory * this.#random())
+      yield { timestamp: new Date(this.#clock.wall()), metrics: { cpu_total: cpu, mem_usage: memory } }
+      await sleep(this.#clock, 1_000, stop).catch(() => {})
+    }
+  }
+
+  stop(reason: StopReason): Promise<RunResult> {
+    return this.#end({ status: reason })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop('cancelled')
+  }
+
+  /** A cold container hands its input on and ends with it. */
+  #pipe(stdin: PassThrough, stdout: PassThrough): void {
+    const { timeout } = this.spec
+    const limit = timeout > 0 ? this.#clock.after(timeout, () => this.stop('timeout')) : undefined
+    this.ended.then(() => limit?.[Symbol.dispose]())
+    pipeline(stdin, stdout).then(
+      () => this.#end({ status: 'success', exitCode: 0 }),
+      () => this.stop('killed'),
+    )
+  }
+
+  #end(how: Pick<RunResult, 'status' | 'exitCode'>): Promise<RunResult> {
+    if (this.#over) return this.ended
+    this.#over = true
+    this.#resume?.()
+    const result: RunResult = { ...how, oom: false, startedAt: this.#startedAt }
+    for (const stream of [this.stdin, this.stdout, this.stderr]) if (!stream?.readableEnded) finish(stream)
+    for (const connection of this.#connections) connection.destroy()
+    if (this.#server?.listening) this.#server.close(() => this.#settle(result))
+    else this.#settle(result)
+    return this.ended
+  }
+}
+
+/** A stream that says nothing until its container ends. */
+const silent = () => new Readable({ read() {} })
+
+function finish(stream: Readable | undefined): void {
+  if (stream instanceof PassThrough) stream.end()
+  else stream?.push(null)
+}

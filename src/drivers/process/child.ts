@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Readable, Writable } from 'node:stream'
+import { type Clock, sleep } from '../../core/clock.ts'
+import type { ContainerMode, RunResult, StopReason } from '../driver.ts'
+import { holdOutput, type Output } from '../output.ts'
+import type { Command } from './command.ts'
+import { killTree, signalGroup, untilGone } from './tree.ts'
+
+export interface ChildOptions {
+  readonly mode: ContainerMode
+  /** Program and arguments that go before the command, to tie it to this process. */
+  readonly prefix: readonly string[]
+  /** Of the child from 3 on. */
+  readonly stdio: readonly ('ignore' | number)[]
+  readonly clock: Clock
+  /** Runs once nothing of the child is left running, before `ended` settles. */
+  readonly cleanUp: () => Promise<void>
+}
+
+/** A process group that runs one command. */
+export interface Child {
+  readonly pid: number | undefined
+  readonly stdin: Writable | undefined
+  readonly output: Output
+  readonly ended: Promise<RunResult>
+  stop(reason: StopReason): Promise<RunResult>
+  /** Stops or continues all of it. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void
+}
+
+/** How long `ended` waits for the output of a process that has exited: another one may hold the pipe. */
+const DRAIN = 1_000
+
+export function startChild(command: Command, options: ChildOptions): Child {
+  const { clock, mode } = options
+  const [program, ...args] = [...options.prefix, ...command.argv] as [string, ...string[]]
+  const startedAt = clock.now()
+  const child = spawn(program, args, {
+    cwd: command.cwd,
+    env: command.env,
+    detached: true, // a process group of its own
+    stdio: [mode === 'cold' ? 'pipe' : 'ignore', 'pipe', 'pipe', ...options.stdio],
+  })
+  child.stdin?.on('error', () => {}) // it ended without reading all of its input
+  const output = holdOutput(child.stdout as Readable, child.stderr as Readable)
+  const { pid } = child
+  let reason: StopReason | undefined
+  let over = false
+
+  const kill = (): boolean => {
+    if (pid === undefined) return false
+    return command.alone ? signalGroup(pid, 'SIGKILL') : killTree(pid)
+  }
+
+  const end = async (): Promise<RunResult> => {
+    const drained = new Promise((resolve) => child.once('close', resolve))
+    const exit = await exitOf(child)
+    over = true
+    await untilGone(kill, clock)
+    await Promise.race([drained, sleep(clock, DRAIN)])
+    output.end()
+    await options.cleanUp()
+    return { ...classify(exit, reason), oom: false, startedAt }
+  }
+  const ended = end()
+
+  return {
+    pid,
+    stdin: child.stdin ?? undefined,
+    output,
+    ended,
+    stop(why) {
+      if (!over) {
+        reason ??= why
+        kill()
+      }
+      return ended
+    },
+    signal(name) {
+      if (pid !== undefined && !over) signalGroup(pid, name)
+    },
+  }
+}
+
+interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** It could not be started at all. */
+  readonly error?: string
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }))
+    // As a shell says that a program was not found.
+    child.once('error', ({ message }) => {
+      if (child.pid === undefined) resolve({ code: 127, signal: null, error: message })
+    })
+  })
+}
+
+/** A child that ended well just before it was to be stopped has ended well. */
+function classify(
+  exit: Exit,
+  reason: StopReason | undefined,
+): Pick<RunResult, 'status' | 'exitCode' | 'error'> {
+  const { code, signal } = exit
+  if (code === 0) return { status: 'success', exitCode: 0 }
+  const exitCode = code === null ? {} : { exitCode: code }
+  if (reason !== undefined) return { status: reason, ...exitCode }
+  if (code === null) return { status: 'killed', error: `killed by ${signal}` }
+  return { status: 'error', ...exitCode, error: exit.error ?? `exit code ${code}` }
+}

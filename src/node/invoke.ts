@@ -1,0 +1,298 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '../core/clock.ts'
+import { ERRORS, type ErrorCode, messageOf, SluiceError } from '../core/errors.ts'
+import {
+  first,
+  formatLoad,
+  formatTiming,
+  formatWait,
+  HEADER,
+  NO_WAIT,
+  type Reject,
+  totalWait,
+  type Wait,
+} from '../core/headers.ts'
+import { isId } from '../core/ids.ts'
+import type { Logger } from '../core/logger.ts'
+import { parseTarget } from '../core/routes.ts'
+import { formatDuration } from '../core/units.ts'
+import type { Definition } from '../runner/definition.ts'
+import type { Slot } from '../runner/pool.ts'
+import type { HttpStreamExchange } from '../runner/protocols/http-stream.ts'
+import type { CallReceiver, Runner } from '../runner/runner.ts'
+import type { Definitions, Resolved } from './definitions.ts'
+import { invokeAnswer, invokeHeaders, triggerAnswer, triggerHeaders } from './function-headers.ts'
+import type { LoadReport } from './load-report.ts'
+
+/** A body of at most this many bytes is read and dropped after a refusal; beyond it the connection is closed. */
+const SMALL_BODY = 64 * 1024
+
+export interface InvokeContext {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly makeId: () => string
+  readonly definitions: Definitions
+  readonly runner: Runner
+  readonly load: LoadReport
+  /** Largest request body in bytes; 0 = no limit. */
+  readonly maxRequestSize: number
+  readonly draining: () => boolean
+}
+
+/** Serves `/invoke/{fnID}` and `/t/{app}/{source}`: the hot path, so it allocates little and awaits only to wait. */
+export function handleCall(context: InvokeContext, req: IncomingMessage, res: ServerResponse): void {
+  const arrived = context.clock.now()
+  const given = first(req.headers[HEADER.callId])
+  const reply = new Reply(
+    context,
+    req,
+    res,
+    arrived,
+    given !== undefined && isId(given) ? given : context.makeId(),
+  )
+  const error = admit(context, req)
+  if (error) {
+    reply.fail(error)
+    return
+  }
+  const key = keyOf(req.url as string)
+  const known = context.definitions.known(key)
+  if (known) reply.start(known)
+  else {
+    const target = parseTarget(req.url as string)
+    if (!target) reply.fail(new SluiceError('path-not-found', `Path not found: ${req.method} ${req.url}`))
+    else
+      context.definitions.resolve(key, target).then(
+        (resolved) => reply.start(resolved),
+        (error) => reply.fail(error),
+      )
+  }
+}
+
+/** What can be refused before the function is known. */
+function admit({ draining, maxRequestSize }: InvokeContext, req: IncomingMessage): SluiceError | undefined {
+  if (draining()) return new SluiceError('draining')
+  if (req.method !== 'POST' && (req.url as string).startsWith('/invoke/')) {
+    return new SluiceError('method-not-allowed', `Method not allowed: ${req.method} ${req.url}`)
+  }
+  const length = Number(req.headers['content-length'] ?? 0)
+  return maxRequestSize > 0 && length > maxRequestSize ? tooLarge(length, maxRequestSize) : undefined
+}
+
+const tooLarge = (length: number, max: number) =>
+  new SluiceError('too-large', `Content-Length too large for this server, ${length} > max ${max}`)
+
+/** The target without its query: what definitions are cached under. */
+function keyOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}
+
+/** One call's answer. Every path through it ends in exactly one reply or one broken connection. */
+class Reply implements CallReceiver {
+  readonly #context: InvokeContext
+  readonly #req: IncomingMessage
+  readonly #res: ServerResponse
+  readonly #arrived: number
+  readonly #id: string
+  #resolved: Resolved | undefined
+  #slot: Slot | undefined
+  #exchange: HttpStreamExchange | undefined
+  #waiting: AbortController | undefined
+  #dispatched = 0
+  #wait: Wait = NO_WAIT
+
+  constructor(
+    context: InvokeContext,
+    req: IncomingMessage,
+    res: ServerResponse,
+    arrived: number,
+    id: string,
+  ) {
+    this.#context = context
+    this.#req = req
+    this.#res = res
+    this.#arrived = arrived
+    this.#id = id
+    res.on('close', () => this.#closed())
+  }
+
+  start(resolved: Resolved): void {
+    this.#resolved = resolved
+    const { definition } = resolved
+    const { runner } = this.#context
+    if (this.#res.destroyed) return
+    if (definition.fn.format !== 'http-stream') {
+      this.fail(
+        new SluiceError('unsupported', `Format ${definition.fn.format} is not supported by this node`),
+      )
+      return
+    }
+    const slot = runner.tryAcquire(definition, this.#arrived)
+    if (slot) this.#run(slot)
+    else if (this.#req.headers[HEADER.warmOnly] !== undefined) {
+      this.fail(new SluiceError('busy', undefined, { detail: 'no idle instance' }), 'busy')
+    } else this.#acquire(definition)
+  }
+
+  started(slot: Slot): void {
+    this.#slot = slot
+    this.#wait = slot.wait
+    this.#dispatched = this.#context.clock.now()
+  }
+
+  head(headers: IncomingHttpHeaders, raw: readonly Buffer[]): void {
+    const trigger = this.#resolved?.source !== undefined
+    const answer = trigger
+      ? triggerAnswer(headers, raw)
+      : { status: 200, headers: invokeAnswer(headers, raw) }
+    if (this.#req.method === 'HEAD') dropLength(answer.headers)
+    this.#res.writeHead(answer.status, [...answer.headers, ...this.#facts()])
+    // A head without a body yet must not wait for one: a stream may begin with silence.
+    process.nextTick(() => this.#res.flushHeaders())
+  }
+
+  data(chunk: Buffer): boolean {
+    if (this.#res.write(chunk)) return true
+    this.#res.once('drain', () => this.#exchange?.resume())
+    return false
+  }
+
+  end(rawTrailers: readonly Buffer[]): void {
+    if (rawTrailers.length > 0 && !this.#res.hasHeader('content-length'))
+      this.#res.addTrailers(pairs(rawTrailers))
+    this.#res.end()
+  }
+
+  fail(error: unknown, reject?: Reject): void {
+    const { log } = this.#context
+    const known = SluiceError.from(error)
+    const fields = { call_id: this.#id, fn_id: this.#resolved?.definition.fn.id, code: known.code }
+    if (known.code === 'internal')
+      log.error({ ...fields, error: messageOf(error), cause: String(known.cause) }, 'call failed')
+    else log.info({ ...fields, detail: known.detail }, `call failed: ${known.message}`)
+    if (this.#res.headersSent || this.#res.destroyed) {
+      // A broken answer must look broken, never like a short success.
+      this.#res.destroy()
+      return
+    }
+    const headers = ['Content-Type', 'application/json; charset=utf-8', ...this.#facts()]
+    headers.push('Fn-Origin', isFunctionsFault(known.code) ? 'function' : 'platform')
+    const rejected = reject ?? rejectOf(known.code)
+    if (rejected) headers.push('Fn-Reject', rejected)
+    if (known.code === 'busy') headers.push('Retry-After', '15')
+    if (!this.#req.complete && !isSmall(this.#req)) headers.push('Connection', 'close')
+    const body = `${JSON.stringify(known)}\n`
+    headers.push('Content-Length', String(Buffer.byteLength(body)))
+    this.#res.writeHead(known.status, headers)
+    this.#res.end(body)
+  }
+
+  #acquire(definition: Definition): void {
+    this.#waiting = new AbortController()
+    this.#context.runner.acquire(definition, this.#arrived, this.#waiting.signal).then(
+      (slot) => this.#run(slot),
+      (error: unknown) => {
+        // The wait itself belongs to the answer.
+        this.#wait = { queue: this.#context.clock.now() - this.#arrived, start: 0, fetch: 0 }
+        this.fail(error)
+      },
+    )
+  }
+
+  #run(slot: Slot): void {
+    const { runner, clock, maxRequestSize } = this.#context
+    const deadline = Date.parse(first(this.#req.headers[HEADER.deadline]) ?? '')
+    if (this.#res.destroyed || deadline <= clock.wall()) {
+      runner.release(slot, true)
+      if (!this.#res.destroyed)
+        this.fail(new SluiceError('timed-out', undefined, { detail: 'the deadline had passed' }))
+      return
+    }
+    const body = hasBody(this.#req) ? this.#req : undefined
+    if (body && this.#req.headers.expect !== undefined) this.#res.writeContinue()
+    if (body && maxRequestSize > 0) this.#limit(body, maxRequestSize)
+    const trigger = this.#resolved?.source !== undefined
+    this.#exchange = runner.run(
+      slot,
+      {
+        id: this.#id,
+        arrived: this.#arrived,
+        headers: trigger ? triggerHeaders(this.#req) : invokeHeaders(this.#req),
+        body,
+        deadline: Number.isNaN(deadline) ? undefined : deadline,
+      },
+      this,
+    )
+  }
+
+  /** A body without a length is cut where the limit is. */
+  #limit(body: IncomingMessage, max: number): void {
+    let size = 0
+    body.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > max) this.#exchange?.abort(tooLarge(size, max))
+    })
+    body.pause()
+  }
+
+  /** The headers that every answer of a node carries: what the balancer wants to know, and the user. */
+  #facts(): string[] {
+    const { runner, load, clock } = this.#context
+    const wait = this.#wait
+    const fn = this.#resolved?.definition.fn.id
+    const pool = this.#slot?.pool
+    const idle = pool ? pool.idle + (pool.waiting === 0 ? 1 : 0) : fn === undefined ? 0 : runner.idle(fn)
+    const timing: Record<string, number> = { queue: wait.queue, start: wait.start, fetch: wait.fetch }
+    if (this.#slot) timing['run'] = clock.now() - this.#dispatched
+    const facts = [
+      'Fn-Call-Id',
+      this.#id,
+      'FXLB-WAIT',
+      formatDuration(totalWait(wait)),
+      'Fn-Wait',
+      formatWait(wait),
+      'Fn-Load',
+      formatLoad(load.next(idle)),
+      'Server-Timing',
+      formatTiming(timing),
+    ]
+    if (fn !== undefined)
+      facts.push('Fn-Function', `${fn} ${encodeURI(this.#resolved?.source ?? '')}`.trimEnd())
+    return facts
+  }
+
+  /** The caller's connection is gone, or the answer is complete. */
+  #closed(): void {
+    if (this.#res.writableFinished) return
+    this.#waiting?.abort()
+    this.#exchange?.abort(new SluiceError('client-gone'))
+  }
+}
+
+const isFunctionsFault = (code: ErrorCode): boolean => ERRORS[code].exit === 6
+
+/** Refusals that another node may make good. A call whose `max_wait` is used up is none of them. */
+function rejectOf(code: ErrorCode): Reject | undefined {
+  return code === 'draining' || code === 'no-image' ? code : undefined
+}
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+
+const isSmall = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= SMALL_BODY
+
+function dropLength(headers: string[]): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    if ((headers[i] as string).toLowerCase() === 'content-length') headers.splice(i, 2)
+  }
+}
+
+function pairs(raw: readonly Buffer[]): [string, string][] {
+  const out: [string, string][] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    out.push([(raw[i] as Buffer).toString('latin1'), (raw[i + 1] as Buffer).toString('latin1')])
+  }
+  return out
+}

@@ -1,0 +1,511 @@
+import assert from 'node:assert/strict'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { createServer as createNetServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { makeApp, makeFn } from '../../test/support/definitions.ts'
+import { type FixedDriver, fixedDriver } from '../../test/support/fixed-driver.ts'
+import { tempDir } from '../../test/support/temp.ts'
+import { until } from '../../test/support/until.ts'
+import { systemClock } from '../core/clock.ts'
+import { parseLoad, parseWait } from '../core/headers.ts'
+import { idMaker, isId } from '../core/ids.ts'
+import { silentLogger } from '../core/logger.ts'
+import { seededRandom, systemRandom } from '../core/random.ts'
+import { parseDuration } from '../core/units.ts'
+import type { App, Fn } from '../core/words.ts'
+import { mockDriver } from '../drivers/mock/mock.ts'
+import { sqliteStore } from '../store/sqlite/sqlite.ts'
+import type { Store } from '../store/store.ts'
+import { BundleCache } from './bundles.ts'
+import { type FunctionNode, type NodeOptions, startNode } from './node.ts'
+
+const FN = 'FN'
+const INVOKE = `/invoke/${FN}`
+const NOW = '2026-01-01T00:00:00.000Z'
+
+interface Setup {
+  readonly node: FunctionNode
+  readonly store: Store
+  readonly file: string
+  readonly driver: FixedDriver
+  readonly makeId: () => string
+}
+
+/** A node whose functions are answered by `serve`, a server on a unix socket. */
+async function setUp(
+  t: TestContext,
+  serve: Server,
+  over: { fn?: Partial<Fn>; app?: Partial<App>; node?: Partial<NodeOptions> } = {},
+): Promise<Setup> {
+  const temp = await tempDir()
+  const socket = join(temp.path, 'fn.sock')
+  const connections = new Set<Socket>()
+  serve.on('connection', (connection: Socket) => {
+    connections.add(connection)
+    connection.on('close', () => connections.delete(connection))
+  })
+  await new Promise<void>((resolve) => serve.listen(socket, resolve))
+  const driver = fixedDriver(socket)
+  const file = join(temp.path, 'store.db')
+  const store = await sqliteStore({ file })
+  await store.apps.insert(makeApp(over.app))
+  await store.fns.insert(makeFn(over.fn))
+  await store.triggers.insert({
+    id: 'TRIGGER',
+    name: 'http',
+    app_id: 'APP',
+    fn_id: FN,
+    type: 'http',
+    source: '/cart',
+    annotations: {},
+    created_at: NOW,
+    updated_at: NOW,
+  })
+  const makeId = idMaker(systemClock, systemRandom)
+  const node = await startNode({
+    listen: { host: '127.0.0.1', port: 0 },
+    store,
+    driver,
+    bundles: new BundleCache({
+      dir: join(temp.path, 'bundles'),
+      store: store.bundles,
+      wall: () => systemClock.wall(),
+    }),
+    clock: systemClock,
+    log: silentLogger,
+    makeId,
+    memory: 1024 ** 3,
+    token: undefined,
+    publicUrl: undefined,
+    maxRequestSize: 0,
+    maxResponseSize: 0,
+    version: 'test',
+    grace: 5_000,
+    ...over.node,
+  })
+  t.after(async () => {
+    await node[Symbol.asyncDispose]()
+    await store[Symbol.asyncDispose]()
+    for (const connection of connections) connection.destroy()
+    await new Promise((resolve) => serve.close(resolve))
+    await temp[Symbol.asyncDispose]()
+  })
+  return { node, store, file, driver, makeId }
+}
+
+type Handler = (req: IncomingMessage, res: ServerResponse, body: string) => void
+
+/** A function that answers over HTTP when it has read the whole request. */
+function http(handler: Handler): Server {
+  return createServer((req, res) => {
+    let body = ''
+    req.on('data', (chunk) => {
+      body += chunk
+    })
+    req.on('end', () => handler(req, res, body))
+  })
+}
+
+const hello = () => http((_req, res) => res.end('hello'))
+
+interface Seen {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+/** One request by `node:http`, which sends headers as they are given; rejects on a broken answer. */
+function send(
+  url: string,
+  options: { method?: string; headers?: Record<string, string | string[]>; body?: string } = {},
+): Promise<Seen> {
+  return new Promise((resolve, reject) => {
+    request(
+      url,
+      { method: options.method ?? 'POST', headers: options.headers ?? {}, agent: false },
+      (res) => {
+        let body = ''
+        res.on('data', (chunk) => {
+          body += chunk
+        })
+        res.on('end', () => resolve({ status: res.statusCode as number, headers: res.headers, body }))
+        res.on('error', reject)
+      },
+    )
+      .on('error', reject)
+      .end(options.body ?? '')
+  })
+}
+
+function assertFacts({ headers }: Seen): void {
+  assert.ok((parseDuration(headers['fxlb-wait'] as string) as number) >= 0)
+  assert.ok(parseWait(headers['fn-wait'] as string))
+  assert.ok(parseLoad(headers['fn-load'] as string))
+  assert.ok(isId(headers['fn-call-id'] as string))
+}
+
+test('row 53: every answer tells its wait and the load, successes, failures and refusals', async (t) => {
+  const fail = http((_req, res) => res.writeHead(502).end('{}'))
+  const { node } = await setUp(t, fail)
+  const seen = [
+    await send(node.url + INVOKE),
+    await send(`${node.url}/invoke/NOBODY`),
+    await send(`${node.url}/t/shop/nowhere`),
+    await send(`${node.url}/t/nobody/cart`),
+    await send(`${node.url}/t/%zz`),
+    await send(node.url + INVOKE, { method: 'GET' }),
+  ]
+  assert.deepEqual(
+    seen.map(({ status }) => status),
+    [502, 404, 404, 404, 404, 405],
+  )
+  assert.deepEqual(
+    seen.map(({ body }) => (JSON.parse(body) as { message: string }).message),
+    [
+      'function failed',
+      'Fn not found',
+      'Trigger not found',
+      'App not found',
+      'Path not found: POST /t/%zz',
+      'Method not allowed: GET /invoke/FN',
+    ],
+  )
+  for (const one of seen) assertFacts(one)
+  assert.deepEqual(
+    seen.map(({ headers }) => headers['fn-origin']),
+    ['function', ...Array(5).fill('platform')],
+  )
+})
+
+test('row 54: the wait leaves out the execution', async (t) => {
+  const { node } = await setUp(
+    t,
+    http((_req, res) => void setTimeout(() => res.end('late'), 300)),
+  )
+  const seen = await send(node.url + INVOKE)
+  const timing = seen.headers['server-timing'] as string
+  assert.ok(Number(/run;dur=([\d.]+)/.exec(timing)?.[1]) >= 299)
+  assert.ok((parseDuration(seen.headers['fxlb-wait'] as string) as number) < 299)
+})
+
+test('a function gets the headers of the contract, and none that are between others', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<[IncomingMessage, string]>()
+  const { node } = await setUp(
+    t,
+    http((req, res, body) => {
+      resolve([req, body])
+      res.end()
+    }),
+  )
+  await send(node.url + INVOKE, {
+    headers: {
+      'Content-Type': 'text/x-test',
+      'X-Many': ['a', 'b'],
+      Connection: 'close, X-Private',
+      'X-Private': 'mine',
+      'Fn-Load': 'run=0',
+      'Fn-Intent': 'mine',
+      Te: 'gzip',
+    },
+    body: 'hi',
+  })
+  const [req, body] = await promise
+  assert.equal(`${req.method} ${req.url} ${body}`, 'POST /call hi')
+  assert.equal(req.headers['content-type'], 'text/x-test')
+  assert.equal(req.headers['x-many'], 'a, b')
+  assert.equal(req.headers['fn-intent'], 'mine')
+  assert.ok(isId(req.headers['fn-call-id'] as string))
+  assert.match(req.headers['fn-deadline'] as string, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+  for (const name of ['x-private', 'fn-load', 'te']) assert.equal(req.headers[name], undefined, name)
+  assert.equal(req.headers.host, 'localhost')
+})
+
+test('a function cannot forge what only a node may say', async (t) => {
+  const forged = {
+    'FXLB-WAIT': '1h',
+    'Fn-Load': 'run=0',
+    'Fn-Call-Id': 'forged',
+    'Fn-Reject': 'busy',
+    'X-Own': 'yes',
+  }
+  const { node } = await setUp(
+    t,
+    http((_req, res) => res.writeHead(200, forged).end()),
+  )
+  const seen = await send(node.url + INVOKE)
+  assertFacts(seen)
+  assert.notEqual(seen.headers['fxlb-wait'], '1h')
+  assert.equal(seen.headers['fn-reject'], undefined)
+  assert.equal(seen.headers['x-own'], 'yes')
+})
+
+test('a trigger wraps the request and unwraps the answer', async (t) => {
+  const { promise, resolve } = Promise.withResolvers<IncomingMessage>()
+  const answer = {
+    'Content-Type': 'text/plain',
+    'Fn-Http-Status': '418',
+    'Fn-Http-H-X-Tea': ['green', 'black'],
+    'Fn-Http-H-Content-Length': '999',
+    'Fn-Http-H-Transfer-Encoding': 'chunked',
+    'Fn-Http-H-': 'nothing',
+    'X-Dropped': 'yes',
+  }
+  const { node } = await setUp(
+    t,
+    http((req, res) => {
+      resolve(req)
+      res.writeHead(200, answer).end('tea')
+    }),
+  )
+  const seen = await send(`${node.url}/t/shop/cart?n=1`, {
+    method: 'PUT',
+    headers: { 'X-Foo': 'bar', 'Fn-Deadline': 'x' },
+    body: 'b',
+  })
+  const req = await promise
+  assert.equal(req.headers['fn-intent'], 'httprequest')
+  assert.equal(req.headers['fn-http-method'], 'PUT')
+  assert.equal(req.headers['fn-http-request-url'], `${node.url}/t/shop/cart?n=1`)
+  assert.equal(req.headers['fn-http-h-x-foo'], 'bar')
+  assert.equal(req.headers['x-foo'], undefined)
+  assert.equal(seen.status, 418)
+  assert.equal(seen.body, 'tea')
+  assert.equal(seen.headers['x-tea'], 'green, black')
+  assert.equal(seen.headers['x-dropped'], undefined)
+  assert.equal(seen.headers['fn-function'], `${FN} /cart`)
+})
+
+test('a status outside 200 to 599 is not passed on, and HEAD has no body', async (t) => {
+  const { node } = await setUp(
+    t,
+    http((_req, res) => res.writeHead(200, { 'Fn-Http-Status': '99' }).end('body')),
+  )
+  assert.equal((await send(`${node.url}/t/shop/cart`)).status, 200)
+  assert.equal((await send(`${node.url}/t/shop/cart`, { method: 'HEAD' })).body, '')
+})
+
+test('a call that may only take a warm instance is refused before its body, then taken', async (t) => {
+  const { node, driver } = await setUp(t, hello())
+  const warmOnly = { 'Fn-Warm-Only': '1' }
+  const refused = await send(node.url + INVOKE, { headers: { ...warmOnly, 'Content-Length': String(1e9) } })
+  assert.equal(refused.status, 503)
+  assert.equal(refused.headers['fn-reject'], 'busy')
+  assert.equal(driver.started, 0)
+  const first = await send(node.url + INVOKE)
+  assert.equal(parseLoad(first.headers['fn-load'] as string)?.idle, 1)
+  assert.equal((await send(node.url + INVOKE, { headers: warmOnly })).body, 'hello')
+})
+
+test('a body beyond the limit is 413, with and without a length', async (t) => {
+  const { node } = await setUp(t, hello(), { node: { maxRequestSize: 10 } })
+  const long = 'x'.repeat(11)
+  const told = await send(node.url + INVOKE, { body: long, headers: { 'Content-Length': '11' } })
+  assert.equal(told.status, 413)
+  assert.match(told.body, /Content-Length too large for this server, 11 > max 10/)
+  const untold = await send(node.url + INVOKE, { body: long, headers: { 'Transfer-Encoding': 'chunked' } })
+  assert.equal(untold.status, 413)
+  assert.equal((await send(node.url + INVOKE, { body: 'short' })).status, 200)
+})
+
+test('garbage on the socket is 502, and the container is not used again', async (t) => {
+  const garbage = createNetServer((connection) =>
+    connection.on('data', () => connection.end('not http at all\r\n\r\n')),
+  )
+  const { node, driver } = await setUp(t, garbage)
+  const seen = await send(node.url + INVOKE)
+  assert.equal(seen.status, 502)
+  assert.equal((JSON.parse(seen.body) as { message: string }).message, 'error receiving function response')
+  assert.deepEqual(driver.stopped, ['killed'])
+})
+
+test('a function that dies in mid-answer leaves a broken answer, never a short success', async (t) => {
+  const dying = createNetServer((connection) =>
+    connection.once('data', () => {
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
+      setImmediate(() => connection.destroy())
+    }),
+  )
+  const { node } = await setUp(t, dying)
+  await assert.rejects(send(node.url + INVOKE), { code: 'ECONNRESET' })
+})
+
+test('a caller who leaves ends the call and its container', async (t) => {
+  const { promise: called, resolve } = Promise.withResolvers<void>()
+  const { node, driver } = await setUp(
+    t,
+    http(() => resolve()),
+  )
+  const leaving = request(node.url + INVOKE, { method: 'POST', agent: false })
+  leaving.on('error', () => {})
+  leaving.end('x')
+  await called
+  leaving.destroy()
+  await until('the container to be stopped', () => driver.stopped.length === 1)
+})
+
+test('the execution timeout is 504, and a late answer reaches nobody', async (t) => {
+  let calls = 0
+  const serve = http((_req, res) => {
+    if (++calls === 1) setTimeout(() => res.end('too late'), 1_500)
+    else res.end('mine')
+  })
+  const { node, driver } = await setUp(t, serve, { fn: { timeout: 1 } })
+  const slow = await send(node.url + INVOKE)
+  assert.equal(slow.status, 504)
+  assert.match(slow.body, /Timed out/)
+  assert.equal((await send(node.url + INVOKE)).body, 'mine')
+  assert.deepEqual(driver.stopped, ['killed'])
+})
+
+test("the deadline of a call is the earlier of its caller's and the timeout", async (t) => {
+  const { node } = await setUp(
+    t,
+    http((req, res) => res.end(req.headers['fn-deadline'])),
+    { fn: { timeout: 300 } },
+  )
+  const soon = new Date(Date.now() + 20_000).toISOString()
+  const asked = await send(node.url + INVOKE, { headers: { 'Fn-Deadline': soon } })
+  assert.equal(asked.body.slice(0, 18), soon.slice(0, 18))
+  const passed = await send(node.url + INVOKE, { headers: { 'Fn-Deadline': '2020-01-01T00:00:00Z' } })
+  assert.equal(passed.status, 504)
+  const own = Date.parse((await send(node.url + INVOKE)).body)
+  assert.ok(own > Date.now() + 290_000)
+})
+
+test('an answer streams: its beginning arrives before its end exists', async (t) => {
+  const { promise: seenFirst, resolve: sawFirst } = Promise.withResolvers<void>()
+  const serve = createServer((_req, res) => {
+    res.write('first')
+    seenFirst.then(() => res.end('last'))
+  })
+  const { node } = await setUp(t, serve)
+  const body = await new Promise<string>((resolve, reject) => {
+    request(node.url + INVOKE, { method: 'POST', agent: false }, (res) => {
+      let text = ''
+      res.on('data', (chunk) => {
+        text += chunk
+        if (text === 'first') sawFirst()
+      })
+      res.on('end', () => resolve(text))
+    })
+      .on('error', reject)
+      .end()
+  })
+  assert.equal(body, 'firstlast')
+})
+
+test('a request streams: the function reads its beginning before its end is sent', async (t) => {
+  const { promise: read, resolve } = Promise.withResolvers<void>()
+  const serve = createServer((req, res) => {
+    let text = ''
+    req.on('data', (chunk) => {
+      text += chunk
+      if (text === 'first') resolve()
+    })
+    req.on('end', () => res.end(text))
+  })
+  const { node } = await setUp(t, serve)
+  const body = await new Promise<string>((resolveBody, reject) => {
+    const sending = request(node.url + INVOKE, { method: 'POST', agent: false }, (res) => {
+      let text = ''
+      res.on('data', (chunk) => {
+        text += chunk
+      })
+      res.on('end', () => resolveBody(text))
+    })
+    sending.on('error', reject)
+    sending.write('first')
+    read.then(() => sending.end('last'))
+  })
+  assert.equal(body, 'firstlast')
+})
+
+test('100-continue is sent when the call has its slot, not before', async (t) => {
+  const { node } = await setUp(
+    t,
+    http((_req, res, body) => res.end(body)),
+  )
+  const refused = await new Promise<boolean>((resolve, reject) => {
+    let asked = false
+    request(
+      node.url + INVOKE,
+      {
+        method: 'POST',
+        agent: false,
+        headers: { Expect: '100-continue', 'Fn-Warm-Only': '1', 'Content-Length': '5' },
+      },
+      (res) => resolve(res.statusCode === 503 && !asked),
+    )
+      .on('continue', () => {
+        asked = true
+      })
+      .on('error', reject)
+      .flushHeaders()
+  })
+  assert.ok(refused)
+  const taken = await new Promise<string>((resolve, reject) => {
+    const sending = request(
+      node.url + INVOKE,
+      { method: 'POST', agent: false, headers: { Expect: '100-continue', 'Content-Length': '5' } },
+      (res) => res.on('data', (chunk) => resolve(String(chunk))),
+    )
+    sending
+      .on('continue', () => sending.end('asked'))
+      .on('error', reject)
+      .flushHeaders()
+  })
+  assert.equal(taken, 'asked')
+})
+
+test('a change made through this node, or through another handle of its store, is in force soon', async (t) => {
+  const { node, store, file, driver } = await setUp(t, hello())
+  await send(node.url + INVOKE)
+  const put = await send(`${node.url}/v2/fns/${FN}`, { method: 'PUT', body: '{"config":{"A":"1"}}' })
+  assert.equal(put.status, 200, put.body)
+  await send(node.url + INVOKE)
+  assert.equal(driver.started, 2)
+  await using other = await sqliteStore({ file })
+  await other.fns.remove(FN)
+  await until('the removal', async () => (await send(node.url + INVOKE)).status === 404)
+  assert.equal(await store.fns.get(FN), undefined)
+})
+
+test('a node that stops refuses new calls retryably and finishes the running one', async (t) => {
+  const { promise: called, resolve } = Promise.withResolvers<ServerResponse>()
+  const { node } = await setUp(
+    t,
+    http((_req, res) => resolve(res)),
+  )
+  const running = send(node.url + INVOKE)
+  const res = await called
+  const closed = node[Symbol.asyncDispose]()
+  const refused = await send(node.url + INVOKE)
+  assert.equal(refused.status, 503)
+  assert.equal(refused.headers['fn-reject'], 'draining')
+  res.end('finished')
+  assert.equal((await running).body, 'finished')
+  await closed
+})
+
+test('the load digest counts what is idle, and needs the token', async (t) => {
+  const { node } = await setUp(t, hello(), { node: { token: 'secret' } })
+  await send(node.url + INVOKE)
+  assert.equal((await send(`${node.url}/node/load`, { method: 'GET' })).status, 401)
+  const seen = await send(`${node.url}/node/load`, {
+    method: 'GET',
+    headers: { Authorization: 'Bearer secret' },
+  })
+  const digest = JSON.parse(seen.body) as Record<string, unknown>
+  assert.deepEqual(
+    [digest['run'], digest['queue'], digest['draining'], digest['idle']],
+    [0, 0, false, { [FN]: 1 }],
+  )
+})
+
+test('a mock driver serves a node of its own', async (t) => {
+  const mock = mockDriver({ clock: systemClock, random: seededRandom(1) })
+  t.after(() => mock[Symbol.asyncDispose]())
+  const { node } = await setUp(t, hello(), { node: { driver: mock } })
+  assert.equal((await send(node.url + INVOKE, { body: 'echo' })).body, 'echo')
+})

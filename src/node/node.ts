@@ -1,0 +1,192 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import fastify, { type FastifyInstance } from 'fastify'
+import { apiPlugin } from '../api/api.ts'
+import { jsonErrors } from '../api/errors.ts'
+import { type Clock, limit, sleep } from '../core/clock.ts'
+import { SluiceError } from '../core/errors.ts'
+import { type Address, listen } from '../core/listen.ts'
+import type { Logger } from '../core/logger.ts'
+import { isCall } from '../core/routes.ts'
+import { tokenCheck } from '../core/token.ts'
+import { bundleDigest } from '../core/words.ts'
+import type { Driver, Source } from '../drivers/driver.ts'
+import { Runner } from '../runner/runner.ts'
+import type { Store } from '../store/store.ts'
+import type { BundleCache } from './bundles.ts'
+import { Definitions } from './definitions.ts'
+import { handleCall, type InvokeContext } from './invoke.ts'
+import { LoadReport } from './load-report.ts'
+
+const MIB = 1024 * 1024
+
+export interface NodeOptions {
+  readonly listen: Address
+  readonly store: Store
+  readonly driver: Driver
+  readonly bundles: BundleCache
+  readonly clock: Clock
+  readonly log: Logger
+  readonly makeId: () => string
+  /** Bytes that all containers together may be promised. */
+  readonly memory: number
+  /** Of `/v2` and `/node/*`; without one, everybody who reaches the port may. */
+  readonly token: string | undefined
+  readonly publicUrl: string | undefined
+  /** Bytes; 0 = no limit. */
+  readonly maxRequestSize: number
+  /** Bytes; 0 = no limit. */
+  readonly maxResponseSize: number
+  /** Sluice's own version, for `/version`. */
+  readonly version: string
+  /** Milliseconds that running calls get to end when the node stops. @default 30000 */
+  readonly grace?: number
+}
+
+/** A function node that serves. Disposing it drains: new calls are refused, running ones finish within the grace. */
+export interface FunctionNode extends AsyncDisposable {
+  readonly address: Address
+  readonly url: string
+}
+
+/**
+ * Starts a node: its HTTP face, its runner and its view of the store.
+ * @throws SluiceError when the address cannot be listened on
+ */
+export async function startNode(options: NodeOptions): Promise<FunctionNode> {
+  const { store, driver, clock, log, makeId } = options
+  await using undo = new AsyncDisposableStack()
+  const runner = undo.use(
+    new Runner({
+      driver,
+      clock,
+      log,
+      makeId,
+      memory: options.memory,
+      maxResponseSize: options.maxResponseSize,
+      fetch: (image) => fetchSource(image, options.bundles),
+    }),
+  )
+  const definitions = undo.use(
+    new Definitions(store, clock, () => void retireStale(runner, definitions, log)),
+  )
+  const load = new LoadReport(runner, makeId(), Math.max(1, Math.floor(options.memory / (128 * MIB))))
+  const state = { draining: false }
+  const call: InvokeContext = {
+    clock,
+    log,
+    makeId,
+    definitions,
+    runner,
+    load,
+    maxRequestSize: options.maxRequestSize,
+    draining: () => state.draining,
+  }
+  const { app, server } = await serveNode(options, call)
+  undo.defer(() => app.close())
+  const address = await listen(server, options.listen)
+  const hold = undo.move()
+
+  let closing: Promise<void> | undefined
+  return {
+    address,
+    url: `http://${address.host}:${address.port}`,
+    [Symbol.asyncDispose]: () => {
+      closing ??= (async () => {
+        state.draining = true
+        await drain(runner, clock, options.grace ?? 30_000)
+        server.closeAllConnections()
+        await hold.disposeAsync()
+      })()
+      return closing
+    },
+  }
+}
+
+/** The server: calls go straight to their handler, everything else through Fastify. */
+async function serveNode(
+  options: NodeOptions,
+  call: InvokeContext,
+): Promise<{ app: FastifyInstance; server: Server }> {
+  const allowed = tokenCheck(options.token)
+  const app = fastify({
+    bodyLimit: Number.MAX_SAFE_INTEGER, // the API has limits of its own
+    forceCloseConnections: true,
+    serverFactory: (handler) => {
+      const serve = (req: IncomingMessage, res: ServerResponse) =>
+        isCall(req.url as string) ? handleCall(call, req, res) : handler(req, res)
+      const server = createServer(
+        {
+          maxHeaderSize: MIB,
+          requestTimeout: 0,
+          headersTimeout: 60_000,
+          keepAliveTimeout: 75_000,
+          noDelay: true,
+        },
+        serve,
+      )
+      // A call's body is asked for when the call has its slot, never before.
+      return server.on('checkContinue', (req, res) => {
+        if (!isCall(req.url as string)) res.writeContinue()
+        serve(req, res)
+      })
+    },
+  })
+  jsonErrors(app, options.log)
+  app.addHook('onRequest', async (request) => {
+    if (request.url.startsWith('/node/') && !allowed(request.headers.authorization)) {
+      throw new SluiceError('unauthorized')
+    }
+  })
+  // What was changed through this node is in force before the change is acknowledged.
+  app.addHook('onSend', async (request) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      await call.definitions.refresh().catch(() => {})
+  })
+  app.get('/version', () => ({ version: options.version }))
+  app.get('/healthz', () => ({ status: call.draining() ? 'draining' : 'ok' }))
+  app.get('/node/load', () => {
+    const { run, queue, cap, boot, seq } = call.load.next(0)
+    const { calls, starts } = call.runner.load
+    const idle = call.runner.idleByFunction()
+    return { run, queue, cap, draining: call.draining(), boot, seq, idle, calls, starts }
+  })
+  await app.register(
+    apiPlugin({
+      store: options.store,
+      clock: options.clock,
+      makeId: options.makeId,
+      publicUrl: options.publicUrl,
+      maxRequestSize: options.maxRequestSize,
+      allowed,
+    }),
+  )
+  await app.ready()
+  return { app, server: app.server }
+}
+
+async function fetchSource(image: string, bundles: BundleCache): Promise<Source> {
+  const digest = bundleDigest(image)
+  if (digest === undefined) return { kind: 'image', ref: image }
+  return { kind: 'bundle', dir: await bundles.open(digest) }
+}
+
+async function retireStale(runner: Runner, definitions: Definitions, log: Logger): Promise<void> {
+  for (const definition of runner.definitions()) {
+    try {
+      if (!(await definitions.isCurrent(definition))) runner.retire(definition)
+    } catch (error) {
+      log.warn(
+        { fn_id: definition.fn.id, error: String(error) },
+        'store is away: the function is served as it was',
+      )
+    }
+  }
+}
+
+/** Resolves when no call runs or waits, or the grace is over. */
+async function drain(runner: Runner, clock: Clock, grace: number): Promise<void> {
+  using over = limit(clock, grace)
+  while (runner.load.run + runner.load.queue > 0 && !over.signal.aborted) {
+    await sleep(clock, 20, over.signal).catch(() => {})
+  }
+}

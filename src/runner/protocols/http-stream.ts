@@ -1,0 +1,168 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import { Client, type Dispatcher, Pool } from 'undici'
+import type { Clock } from '../../core/clock.ts'
+import { SluiceError } from '../../core/errors.ts'
+
+/** What goes to the function, complete: raw header pairs with `Fn-Call-Id` and `Fn-Deadline` among them. */
+export interface FunctionRequest {
+  readonly headers: readonly string[]
+  readonly body: Readable | undefined
+  /** Milliseconds from dispatch to the last byte of the answer. */
+  readonly timeoutMs: number
+  /** Largest body of an answer in bytes; 0 = no limit. */
+  readonly maxResponseSize: number
+}
+
+/** Where the answer goes: `head` once, then `data`, then `end`; or `fail` once, before or after the head. */
+export interface Receiver {
+  head(headers: IncomingHttpHeaders, raw: readonly Buffer[]): void
+  /** Returns false to pause the function until {@link HttpStreamExchange.resume}. */
+  data(chunk: Buffer): boolean
+  end(rawTrailers: readonly Buffer[]): void
+  fail(error: SluiceError): void
+}
+
+/** `discard`: the container may still be busy or is beyond trust; no other call may reach it. */
+export type Verdict = 'keep' | 'discard'
+
+/**
+ * A connection to a hot container's socket (fdk-contract §6): one call at a time a connection, an idle connection
+ * closed within a second, nothing ever resent.
+ */
+export function connect(socketPath: string, concurrency: number): Dispatcher {
+  const options = {
+    pipelining: 1,
+    keepAliveTimeout: 1_000,
+    keepAliveMaxTimeout: 1_000,
+    headersTimeout: 0, // the call's own timeout rules
+    bodyTimeout: 0,
+    maxHeaderSize: 1024 * 1024,
+    connect: { socketPath, timeout: 5_000 },
+  }
+  return concurrency === 1
+    ? new Client('http://localhost', options)
+    : new Pool('http://localhost', { ...options, connections: concurrency })
+}
+
+/** One `POST /call`. `settled` is told exactly once, after the receiver heard the last of it. */
+export class HttpStreamExchange implements Dispatcher.DispatchHandler {
+  readonly #request: FunctionRequest
+  readonly #receiver: Receiver
+  readonly #settled: (verdict: Verdict) => void
+  readonly #explain: (error: SluiceError) => Promise<SluiceError>
+  readonly #timer: Disposable
+  #controller: Dispatcher.DispatchController | undefined
+  /** What the call ends with, once that is known. */
+  #error: SluiceError | undefined
+  #verdict: Verdict = 'keep'
+  #received = 0
+  #done = false
+
+  /**
+   * @param explain adds to a lost connection what the container's end tells; asked before `fail`
+   */
+  constructor(
+    dispatcher: Dispatcher,
+    request: FunctionRequest,
+    receiver: Receiver,
+    clock: Clock,
+    explain: (error: SluiceError) => Promise<SluiceError>,
+    settled: (verdict: Verdict) => void,
+  ) {
+    this.#request = request
+    this.#receiver = receiver
+    this.#explain = explain
+    this.#settled = settled
+    this.#timer = clock.after(request.timeoutMs, () => this.abort(new SluiceError('timed-out')))
+    dispatcher.dispatch(
+      {
+        path: '/call',
+        method: 'POST',
+        headers: request.headers as string[],
+        body: request.body ?? null,
+      },
+      this,
+    )
+  }
+
+  /** Ends the call now; its container is discarded, since it may still be busy. */
+  abort(error: SluiceError): void {
+    if (this.#done || this.#error) return
+    this.#error = error
+    this.#verdict = 'discard'
+    // Without a controller the request still waits for its connection: it is failed when that comes, and answered now.
+    if (this.#controller) this.#controller.abort(error)
+    else this.#finish()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#error) controller.abort(this.#error)
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
+    if (status < 200) return
+    const max = this.#request.maxResponseSize
+    if (status === 502) this.#error = new SluiceError('function-failed')
+    else if (status === 504) this.#error = new SluiceError('timed-out')
+    else if (status !== 200) {
+      this.abort(
+        new SluiceError('invalid-response', undefined, { detail: `the function answered status ${status}` }),
+      )
+    } else if (max > 0 && Number(headers['content-length'] ?? 0) > max) this.#refuseSize(controller)
+    else this.#receiver.head(headers, controller.rawHeaders as Buffer[])
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#error) return // the body of a failure is not for the caller
+    const max = this.#request.maxResponseSize
+    this.#received += chunk.length
+    if (max > 0 && this.#received > max) this.#refuseSize(controller)
+    else if (!this.#receiver.data(chunk)) controller.pause()
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (!this.#error) this.#receiver.end((controller.rawTrailers as Buffer[] | null) ?? [])
+    this.#finish()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, cause: Error): void {
+    if (this.#error) {
+      this.#finish()
+      return
+    }
+    this.#verdict = 'discard'
+    const head = (cause as { code?: unknown }).code === 'UND_ERR_HEADERS_OVERFLOW'
+    const error = new SluiceError(head ? 'response-head-too-large' : 'no-response', undefined, { cause })
+    // The socket closes before anybody can say why: the container's end is awaited, then the cause is named.
+    void this.#explain(error).then((explained) => {
+      this.#error ??= explained
+      this.#finish()
+    })
+  }
+
+  /** The container has done nothing wrong but its connection is dropped. */
+  #refuseSize(controller: Dispatcher.DispatchController): void {
+    this.#error = new SluiceError('response-too-large', undefined, {
+      detail: `the answer exceeds ${this.#request.maxResponseSize} bytes`,
+    })
+    controller.abort(this.#error)
+  }
+
+  #finish(): void {
+    if (this.#done) return
+    this.#done = true
+    this.#timer[Symbol.dispose]()
+    if (this.#error) this.#receiver.fail(this.#error)
+    this.#settled(this.#verdict)
+  }
+}

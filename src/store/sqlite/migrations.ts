@@ -1,0 +1,81 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { SluiceError } from '../../core/errors.ts'
+
+const counted = (table: string): string =>
+  ['insert', 'update', 'delete']
+    .map(
+      (verb) => `create trigger ${table}_${verb} after ${verb} on ${table}
+        begin update changes set count = count + 1; end;`,
+    )
+    .join('\n')
+
+/**
+ * Number n takes a file from format n to n + 1. Append only: what was released is never edited,
+ * `counted` included.
+ */
+const MIGRATIONS: readonly string[] = [
+  `create table apps (
+    id text primary key,
+    name text not null unique,
+    doc text not null
+  ) strict;
+
+  create table bundles (
+    digest text primary key,
+    put_at integer not null,
+    tar blob not null
+  ) strict;
+
+  create table fns (
+    id text primary key,
+    app_id text not null references apps on delete cascade,
+    name text not null,
+    bundle text references bundles,
+    doc text not null,
+    unique (app_id, name)
+  ) strict;
+  create index fns_bundle on fns (bundle);
+
+  create table triggers (
+    id text primary key,
+    app_id text not null references apps on delete cascade,
+    fn_id text not null references fns on delete cascade,
+    name text not null,
+    type text not null,
+    source text not null,
+    doc text not null,
+    unique (app_id, type, source),
+    unique (fn_id, name)
+  ) strict;
+  create index triggers_name on triggers (app_id, name, id);
+
+  create table changes (count integer not null) strict;
+  insert into changes values (0);
+  ${counted('apps')} ${counted('fns')} ${counted('triggers')}`,
+]
+
+/**
+ * Brings the database to the format of this code: all of it or nothing. A file that is up to date is not locked.
+ * @throws SluiceError `store-unavailable` when the file is newer than the code
+ */
+export function migrate(db: DatabaseSync): void {
+  if (formatOf(db) === MIGRATIONS.length) return
+  db.exec('begin exclusive')
+  try {
+    const format = formatOf(db)
+    if (format > MIGRATIONS.length)
+      throw new SluiceError(
+        'store-unavailable',
+        `The store has format ${format}, this Sluice knows up to ${MIGRATIONS.length}: use a newer Sluice`,
+      )
+    for (const step of MIGRATIONS.slice(format)) db.exec(step)
+    db.exec(`pragma user_version = ${MIGRATIONS.length}`)
+    db.exec('commit')
+  } catch (error) {
+    if (db.isTransaction) db.exec('rollback')
+    throw error
+  }
+}
+
+const formatOf = (db: DatabaseSync): number =>
+  (db.prepare('pragma user_version').get() as { user_version: number }).user_version

@@ -1,0 +1,62 @@
+import { PassThrough } from 'node:stream'
+import type { Container, Driver, RunResult, StopReason } from '../../src/drivers/driver.ts'
+
+/** A driver whose every container is one given socket: what listens there is the test's (or the benchmark's) own. */
+export interface FixedDriver extends Driver {
+  /** Why each container that was stopped was. */
+  readonly stopped: StopReason[]
+  /** Containers started so far. */
+  started: number
+  /** Prints on the stderr of every container from now on started. */
+  stderr: string
+}
+
+export function fixedDriver(socket: string): FixedDriver {
+  const driver: FixedDriver = {
+    name: 'mock',
+    capabilities: {
+      isolation: 'none',
+      runs: ['bundle', 'image'],
+      modes: ['hot'],
+      limits: [],
+      pause: false,
+      networkOff: false,
+      stats: false,
+      warnings: [],
+    },
+    stopped: [],
+    started: 0,
+    stderr: '',
+    prepare: async ({ id }) => ({
+      run: async () => makeContainer(id),
+      [Symbol.asyncDispose]: async () => {},
+    }),
+    [Symbol.asyncDispose]: async () => {},
+  }
+
+  function makeContainer(id: string): Container {
+    driver.started++
+    const { promise: ended, resolve } = Promise.withResolvers<RunResult>()
+    const stderr = new PassThrough()
+    stderr.write(driver.stderr)
+    const stop = (reason: StopReason): Promise<RunResult> => {
+      driver.stopped.push(reason)
+      resolve({ status: reason, oom: false, startedAt: 0 })
+      return ended
+    }
+    return {
+      id,
+      socket,
+      stdin: undefined,
+      stdout: new PassThrough(),
+      stderr,
+      ended,
+      pause: async () => {},
+      resume: async () => {},
+      async *stats() {},
+      stop,
+      [Symbol.asyncDispose]: async () => void (await stop('cancelled')),
+    }
+  }
+  return driver
+}
