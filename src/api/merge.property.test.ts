@@ -109,7 +109,7 @@ test('no POST breaks the server, and what one makes can be put back as it was re
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...KINDS), bodies, fc.boolean(), async (kind, body, fits) => {
       const { created_at, ...rest } = body
-      const fitting = { ...rest, app_id: app.id, fn_id: fn.id, type: 'http', image: 'img' }
+      const fitting = { ...rest, name: 'new', app_id: app.id, fn_id: fn.id, type: 'http', image: 'img' }
       const made = await api.send('POST', `/v2/${kind}`, JSON.stringify(fits ? fitting : body))
       assert.ok(made.status < 500, made.text)
       if (made.status !== 200) return

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import { type Clock, limit } from '../core/clock.ts'
 import { idMaker } from '../core/ids.ts'
-import { type Address, formatAddress, listen } from '../core/listen.ts'
+import { type Address, close, formatAddress, listen } from '../core/listen.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import { makeDecision } from '../placement/placement.ts'
@@ -101,6 +101,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
 
   const app = adminServer({ nodes, stats, token, version, log })
   undo.defer(() => app.close())
+  undo.defer(() => close(app.server))
   await app.ready()
   const adminAddress = await listen(app.server, options.admin)
   const data = dataServer(plane)

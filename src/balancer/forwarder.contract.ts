@@ -56,8 +56,9 @@ export function forwarderContract(name: string, make: (timeouts: Timeouts) => Fo
         res.end('x')
       })
       await using forwarder = make({})
-      for (let i = 0; i < 3; i++) await exchange(forwarder, node.name, head)
-      assert.equal(ports.size, 1)
+      for (let i = 0; i < 10; i++) await exchange(forwarder, node.name, head)
+      // A request that follows at once may find the first connection still busy with its end.
+      assert.ok(ports.size <= 2, `${ports.size} connections`)
     })
 
     test('a node that nobody listens on fails as connect, and no stream was touched', async () => {
@@ -224,6 +225,7 @@ async function fullServer(): Promise<TestServer> {
   )
   const port = await new Promise<number>((resolve) => worker.once('message', resolve))
   const sockets = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  await new Promise((resolve) => sockets[0]?.once('connect', resolve))
   return {
     name: `127.0.0.1:${port}`,
     async [Symbol.asyncDispose]() {

@@ -49,8 +49,13 @@ async function invoke(io: Io, appName: string, fnName: string, options: Options)
  * a connection opened earlier would idle until then, and servers cut idle connections.
  */
 async function waitForInput({ stdin, signal }: Io): Promise<Readable | undefined> {
-  if (stdin.readableEnded) return undefined
-  if (stdin.readableLength === 0) await once(stdin, 'readable', { signal })
+  if (stdin.readableLength === 0 && !stdin.readableEnded) {
+    const seen = new AbortController()
+    const options = { signal: AbortSignal.any([signal, seen.signal]) }
+    // An empty stream that ended before anybody listened says `end` alone.
+    await Promise.race([once(stdin, 'readable', options), once(stdin, 'end', options)])
+    seen.abort()
+  }
   const start = stdin.read()
   if (start === null) return undefined
   stdin.unshift(start)

@@ -45,3 +45,11 @@ export function listen(server: Server, { host, port }: Address): Promise<Address
     })
   })
 }
+
+/** Ends a server with all its connections, whatever they are at. Twice is fine. */
+export function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

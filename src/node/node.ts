@@ -4,7 +4,7 @@ import { apiPlugin } from '../api/api.ts'
 import { jsonErrors } from '../api/errors.ts'
 import { type Clock, limit, sleep } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
-import { type Address, listen } from '../core/listen.ts'
+import { type Address, close, formatAddress, listen } from '../core/listen.ts'
 import type { Logger } from '../core/logger.ts'
 import { isCall } from '../core/routes.ts'
 import { tokenCheck } from '../core/token.ts'
@@ -83,18 +83,18 @@ export async function startNode(options: NodeOptions): Promise<FunctionNode> {
   }
   const { app, server } = await serveNode(options, call)
   undo.defer(() => app.close())
+  undo.defer(() => close(server))
   const address = await listen(server, options.listen)
   const hold = undo.move()
 
   let closing: Promise<void> | undefined
   return {
     address,
-    url: `http://${address.host}:${address.port}`,
+    url: `http://${formatAddress(address)}`,
     [Symbol.asyncDispose]: () => {
       closing ??= (async () => {
         state.draining = true
         await drain(runner, clock, options.grace ?? 30_000)
-        server.closeAllConnections()
         await hold.disposeAsync()
       })()
       return closing
