@@ -127,6 +127,8 @@ export class Passage {
     if (this.#plane.closing) this.#res.shouldKeepAlive = false
     attempt.headed = true
     this.#res.writeHead(status, PLAIN_TEXT.test(reason) ? reason : '', reply.headers)
+    // Usually the body follows at once, in one packet; a stream that begins with silence must not hide its head.
+    process.nextTick(() => this.#res.flushHeaders())
   }
 
   /** Takes note of a refusal. Whether the call went to another node. */
