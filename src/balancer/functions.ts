@@ -29,7 +29,7 @@ export class FunctionTable {
   /** The stable text that stands for what a call's target names: the function's id, or a guess until it is known. */
   keyOfTarget(target: string): string {
     const path = pathOf(target)
-    if (!path.startsWith(INVOKE)) return touch(this.#learned, path) ?? guessKey(path)
+    if (!path.startsWith(INVOKE)) return touch(this.#learned, path, this.#limits.learned) ?? guessKey(path)
     const id = path.slice(INVOKE.length)
     return id.includes('/') ? guessKey(path) : id
   }
@@ -43,7 +43,7 @@ export class FunctionTable {
   }
 
   intern(key: string): number {
-    const known = touch(this.#numbers, key)
+    const known = touch(this.#numbers, key, this.#limits.functions)
     if (known !== undefined) return known
     const number = this.#next++
     this.#numbers.set(key, number)
@@ -75,10 +75,13 @@ function pathOf(target: string): string {
 
 const oldest = (map: ReadonlyMap<string, unknown>): string => map.keys().next().value as string
 
-/** Reads and makes the entry the youngest. */
-function touch<T>(map: Map<string, T>, key: string): T | undefined {
+/**
+ * Reads, and makes the entry the youngest once the map is half full: before that nothing is about to go,
+ * and moving an entry of a small map costs far more than reading it.
+ */
+function touch<T>(map: Map<string, T>, key: string, limit: number): T | undefined {
   const value = map.get(key)
-  if (value === undefined) return undefined
+  if (value === undefined || map.size * 2 < limit) return value
   map.delete(key)
   map.set(key, value)
   return value

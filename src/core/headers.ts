@@ -82,10 +82,9 @@ export const formatWait = ({ queue, start, fetch }: Wait): string =>
 
 /** The reverse of {@link formatWait}; `undefined` unless all three parse and none is negative. */
 export function parseWait(text: string): Wait | undefined {
-  const fields = parseFields(text)
-  const queue = duration(fields.get('queue'))
-  const start = duration(fields.get('start'))
-  const fetch = duration(fields.get('fetch'))
+  const queue = duration(field(text, 'queue'))
+  const start = duration(field(text, 'start'))
+  const fetch = duration(field(text, 'fetch'))
   if (queue === undefined || start === undefined || fetch === undefined) return undefined
   return { queue, start, fetch }
 }
@@ -108,13 +107,12 @@ export const formatLoad = (load: Load): string =>
 
 /** The reverse of {@link formatLoad}; `undefined` when a field is missing or no count. */
 export function parseLoad(text: string): Load | undefined {
-  const fields = parseFields(text)
-  const run = count(fields.get('run'))
-  const queue = count(fields.get('queue'))
-  const cap = count(fields.get('cap'))
-  const idle = count(fields.get('idle'))
-  const seq = count(fields.get('seq'))
-  const boot = fields.get('boot')
+  const run = count(field(text, 'run'))
+  const queue = count(field(text, 'queue'))
+  const cap = count(field(text, 'cap'))
+  const idle = count(field(text, 'idle'))
+  const seq = count(field(text, 'seq'))
+  const boot = field(text, 'boot')
   if (run === undefined || queue === undefined || cap === undefined || idle === undefined) return undefined
   if (seq === undefined || boot === undefined || !/^[\w-]{1,64}$/.test(boot)) return undefined
   return { run, queue, cap, idle, boot, seq }
@@ -136,13 +134,13 @@ export const formatTiming = (entries: Readonly<Record<string, number>>): string 
 export const first = (value: string | readonly string[] | undefined): string | undefined =>
   typeof value === 'string' ? value : value?.[0]
 
-function parseFields(text: string): Map<string, string> {
-  const fields = new Map<string, string>()
-  for (const part of text.split(',', 16)) {
-    const cut = part.indexOf('=')
-    if (cut > 0) fields.set(part.slice(0, cut).trim(), part.slice(cut + 1).trim())
-  }
-  return fields
+/** The value of `name=` in a list `a=1,b=2`. Looks it up in place: this is read on every reply of a node. */
+function field(text: string, name: string): string | undefined {
+  const key = `${name}=`
+  const at = text.startsWith(key) ? 0 : text.indexOf(`,${key}`) + 1
+  if (at === 0 && !text.startsWith(key)) return undefined
+  const end = text.indexOf(',', at)
+  return text.slice(at + key.length, end < 0 ? undefined : end)
 }
 
 function duration(text: string | undefined): number | undefined {

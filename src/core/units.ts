@@ -17,6 +17,7 @@ const PART = /(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|μs|Âµs|ns)/g
 
 /** Milliseconds of a Go duration text (`1m3s`, `12.3ms`, `850us`, `0`), or `undefined` when it is none. */
 export function parseDuration(text: string): number | undefined {
+  if (text === '0s') return 0 // what most calls waited
   if (/^[+-]?0$/.test(text)) return 0
   if (!DURATION.test(text)) return undefined
   let nanos = 0

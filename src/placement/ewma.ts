@@ -28,8 +28,10 @@ export function waitTable(limit: number = MAX_FUNCTIONS): WaitTable {
       const waits = nodes.get(node)
       if (!waits) return
       const old = waits.get(fn)
-      if (old !== undefined) waits.delete(fn)
-      else if (waits.size >= limit) waits.delete(waits.keys().next().value as number)
+      // Order matters only near the limit, and moving an entry of a small map is dear.
+      if (old !== undefined) {
+        if (waits.size * 2 >= limit) waits.delete(fn)
+      } else if (waits.size >= limit) waits.delete(waits.keys().next().value as number)
       waits.set(fn, average(old, waitMs * 1e6))
     },
     get: (node, fn) => nodes.get(node)?.get(fn) ?? 0,
