@@ -491,6 +491,10 @@ test('a node that stops refuses new calls retryably and finishes the running one
 test('the load digest counts what is idle, and needs the token', async (t) => {
   const { node } = await setUp(t, hello(), { node: { token: 'secret' } })
   await send(node.url + INVOKE)
+  for (const path of ['/node/load', '/%6eode/load', '/node/%6coad', '//node/load']) {
+    const { status } = await send(node.url + path, { method: 'GET' })
+    assert.ok(status === 401 || status === 404, `${path} answered ${status}`)
+  }
   assert.equal((await send(`${node.url}/node/load`, { method: 'GET' })).status, 401)
   const seen = await send(`${node.url}/node/load`, {
     method: 'GET',

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import fastify, { type FastifyInstance } from 'fastify'
 import { apiPlugin } from '../api/api.ts'
-import { jsonErrors } from '../api/errors.ts'
+import { FASTIFY_OPTIONS, jsonErrors } from '../api/errors.ts'
 import { type Clock, limit, sleep } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { type Address, close, formatAddress, listen } from '../core/listen.ts'
@@ -109,6 +109,7 @@ async function serveNode(
 ): Promise<{ app: FastifyInstance; server: Server }> {
   const allowed = tokenCheck(options.token)
   const app = fastify({
+    ...FASTIFY_OPTIONS,
     bodyLimit: Number.MAX_SAFE_INTEGER, // the API has limits of its own
     forceCloseConnections: true,
     serverFactory: (handler) => {
@@ -133,7 +134,8 @@ async function serveNode(
   })
   jsonErrors(app, options.log)
   app.addHook('onRequest', async (request) => {
-    if (request.url.startsWith('/node/') && !allowed(request.headers.authorization)) {
+    // The route, not the URL: `/%6eode/load` is the same route.
+    if (request.routeOptions.url?.startsWith('/node/') && !allowed(request.headers.authorization)) {
       throw new SluiceError('unauthorized')
     }
   })
