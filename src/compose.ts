@@ -51,13 +51,11 @@ export interface BalancerSettings {
   readonly healthThreshold?: number | undefined
   readonly healthTimeout?: number | undefined
   readonly grace?: number | undefined
-  /** Where a token may be found when the environment has none. */
-  readonly dataDir?: string | undefined
 }
 
 export interface StartSettings
   extends Omit<NodeSettings, 'store'>,
-    Omit<BalancerSettings, 'nodes' | 'dataDir'> {
+    Omit<BalancerSettings, 'nodes'> {
   /** Nodes in this process, each listening on loopback. @default 1 */
   readonly localNodes: number
 }
