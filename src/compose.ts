@@ -53,9 +53,7 @@ export interface BalancerSettings {
   readonly grace?: number | undefined
 }
 
-export interface StartSettings
-  extends Omit<NodeSettings, 'store'>,
-    Omit<BalancerSettings, 'nodes'> {
+export interface StartSettings extends Omit<NodeSettings, 'store'>, Omit<BalancerSettings, 'nodes'> {
   /** Nodes in this process, each listening on loopback. @default 1 */
   readonly localNodes: number
 }
