@@ -84,7 +84,7 @@ export const coldStart: Benchmark = {
           cpus: 0,
           pids: 0,
           tmpfsSize: 0,
-          network: false,
+          network: 'none',
           startTimeout: 30_000,
           timeout: 0,
         },

@@ -23,21 +23,57 @@ export type DriverName = (typeof DRIVER_NAMES)[number]
 export interface Capabilities {
   /** What stands between a function and the machine. `none`: development and trusted code only. */
   readonly isolation: 'container' | 'sandbox' | 'none'
-  /** What it runs: folders on the base runtime, images of a registry. */
-  readonly runs: readonly ('bundle' | 'image')[]
+  /** What of the machine and of other containers a function cannot reach. */
+  readonly isolates: readonly Boundary[]
+  /** What it runs: folders on the base runtime, images. */
+  readonly runs: readonly Source['kind'][]
   /** Containers that serve many calls over a socket; containers that serve one over stdin and stdout. */
   readonly modes: readonly ContainerMode[]
   /** The limits of a {@link ContainerSpec} that are enforced rather than advisory. */
-  readonly limits: readonly ('memory' | 'cpu' | 'pids')[]
+  readonly limits: readonly Limit[]
+  /** The optional fields of a {@link ContainerSpec} that it honours. A spec that asks for another is refused. */
+  readonly options: readonly SpecOption[]
   /** A paused container keeps its memory but uses no CPU. */
   readonly pause: boolean
-  /** Containers can be kept off the network. */
-  readonly networkOff: boolean
-  /** Containers report {@link Stat}s. */
-  readonly stats: boolean
+  /** The metrics of its containers' {@link Stat}s. */
+  readonly measures: readonly Metric[]
+  /** One sentence: what somebody who runs code of others on it has to trust. */
+  readonly trusts: string
   /** Sentences for people: what is missing on this machine and what follows. */
   readonly warnings: readonly string[]
 }
+
+/** `calls`: a filter on the kernel's system calls. `users`: a user of its own, without rights on the machine. */
+export const BOUNDARIES = ['files', 'processes', 'network', 'users', 'calls'] as const
+export type Boundary = (typeof BOUNDARIES)[number]
+
+/** `disk`: what a container can write in all. */
+export const LIMITS = ['memory', 'cpu', 'pids', 'disk'] as const
+export type Limit = (typeof LIMITS)[number]
+
+export const SPEC_OPTIONS = [
+  'cpuShares',
+  'extraHosts',
+  'logLimit',
+  'user',
+  'volumes',
+  'writableRoot',
+] as const
+export type SpecOption = (typeof SPEC_OPTIONS)[number]
+
+/** Bytes; `cpu_user` and `cpu_kernel` in nanoseconds since the start, `cpu_total` in percent of one CPU since the sample before. */
+export const METRICS = [
+  'net_rx',
+  'net_tx',
+  'mem_limit',
+  'mem_usage',
+  'disk_read',
+  'disk_write',
+  'cpu_user',
+  'cpu_kernel',
+  'cpu_total',
+] as const
+export type Metric = (typeof METRICS)[number]
 
 /** `hot`: serves many calls over a unix socket. `cold`: serves one, stdin → stdout. */
 export type ContainerMode = 'hot' | 'cold'
@@ -54,24 +90,56 @@ export interface ContainerSpec {
   /** The driver adds `FN_LISTENER` to a hot container's. Nothing else of the node's environment is passed on. */
   readonly env: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
-  /** Bytes, swap included. */
+  /** Bytes, swap included; 0 = no limit. */
   readonly memory: number
   /** CPUs' worth of time; 0 = no limit. */
   readonly cpus: number
+  /** Weight against other containers while CPUs are short, 2–262144. @default 1024 */
+  readonly cpuShares?: number
   /** Processes and threads at once; 0 = the driver's default. */
   readonly pids: number
   /** Bytes of the private temporary folder; 0 = the driver's default. */
   readonly tmpfsSize: number
-  readonly network: boolean
+  /** @default false: its private temporary folder, its socket's folder and its volumes are all it can write. */
+  readonly writableRoot?: boolean
+  /** `uid` or `uid:gid`, numbers, inside the container. @default '1000:1000' */
+  readonly user?: string
+  readonly network: Network
+  /** Names that the container resolves, besides its own: name → address. */
+  readonly extraHosts?: Readonly<Record<string, string>>
+  readonly volumes?: readonly Volume[]
+  /**
+   * Bytes of log (stderr; of a hot container stdout too) that are passed on. What comes later is read and dropped,
+   * after one line that says so. @default no limit
+   */
+  readonly logLimit?: number
   /** Milliseconds from the start of a hot container until its socket must be ready. */
   readonly startTimeout: number
   /** Milliseconds a cold container may run; 0 = no limit. A hot one is stopped by its runner. */
   readonly timeout: number
 }
 
+/**
+ * `none`: its own loopback only. `outbound`: it reaches out as the driver arranges it, which without a network of
+ * its own is the machine's. `host`: the machine's own.
+ */
+export type Network = 'none' | 'outbound' | 'host'
+
+/** A folder of the node's machine inside the container. */
+export interface Volume {
+  /** Absolute. */
+  readonly source: string
+  /** Absolute, inside. */
+  readonly target: string
+  readonly readOnly: boolean
+}
+
+/** What a container runs. */
 export type Source =
   /** A folder of the node's file system, read-only for the container. */
-  { readonly kind: 'bundle'; readonly dir: string } | { readonly kind: 'image'; readonly ref: string }
+  | { readonly kind: 'bundle'; readonly dir: string }
+  /** `[registry/]repo[:tag][@digest]`. */
+  | { readonly kind: 'image'; readonly ref: string }
 
 /** One request to run one container. Closing it twice is fine, and stops a container that still runs. */
 export interface Cookie extends AsyncDisposable {
@@ -102,8 +170,10 @@ export interface Container extends AsyncDisposable {
   /** @throws DriverError `unsupported` unless `capabilities.pause` */
   pause(signal: AbortSignal): Promise<void>
   resume(signal: AbortSignal): Promise<void>
-  /** One sample about every second until the container ends. Empty unless `capabilities.stats`. */
+  /** One sample about every second until the container ends; of a driver that measures nothing, none. */
   stats(signal: AbortSignal): AsyncIterable<Stat>
+  /** The samples of its life so far, decimated to 240 at the most; also after its end. */
+  measured(): readonly Stat[]
   /** Ends the container and everything it started, by force. The reason becomes the result's status. */
   stop(reason: StopReason): Promise<RunResult>
 }
@@ -126,7 +196,7 @@ export interface RunResult {
   readonly startedAt: number
 }
 
-/** Named metrics at one time. Bytes for memory, disk and network; nanoseconds for CPU. */
+/** Named metrics at one time: those of the driver's `measures`. */
 export interface Stat {
   readonly timestamp: Date
   readonly metrics: Readonly<Record<string, number>>
@@ -135,6 +205,10 @@ export interface Stat {
 /** Every way a driver can let the runner down. `owner`: the text may be shown to the function's owner. */
 const faults = {
   'image-missing': { owner: true },
+  /** The registry refused: credentials are missing or wrong. */
+  'image-denied': { owner: true },
+  /** The registry did not answer, or broke off. */
+  'pull-failed': { owner: true },
   'bad-spec': { owner: true },
   unsupported: { owner: true },
   'no-room': { owner: false },

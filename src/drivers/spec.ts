@@ -1,26 +1,70 @@
-import { type Capabilities, type ContainerSpec, DriverError, type DriverName } from './driver.ts'
-
-const RUNS_IMAGES = 'docker'
+import { isAbsolute, normalize } from 'node:path'
+import {
+  type Capabilities,
+  type ContainerSpec,
+  DriverError,
+  type DriverName,
+  SPEC_OPTIONS,
+  type SpecOption,
+} from './driver.ts'
 
 /**
  * Refuses what a driver cannot run, before anything is made.
  * @throws DriverError `bad-spec` or `unsupported`
  */
 export function checkSpec(driver: DriverName, capabilities: Capabilities, spec: ContainerSpec): void {
-  const bad = (text: string) => new DriverError('bad-spec', text)
-  if (!/^[A-Za-z0-9_-]{1,63}$/.test(spec.id))
-    throw bad(`id must be 1-63 of letters, digits, _ and -, got ${JSON.stringify(spec.id)}`)
-  for (const [name, value] of Object.entries(spec.env))
-    if (name === '' || /[=\0]/.test(name) || value.includes('\0'))
-      throw bad(`env ${JSON.stringify(name)} must have a name without = and no zero byte`)
-  if (spec.command?.length === 0) throw bad('command must name a program')
-  for (const name of ['memory', 'cpus', 'pids', 'tmpfsSize', 'startTimeout', 'timeout'] as const)
-    if (!(spec[name] >= 0)) throw bad(`${name} must not be negative, got ${spec[name]}`)
+  checkValues(spec)
+  const refuse = (text: string) => new DriverError('unsupported', `the ${driver} driver ${text}`)
   const { kind } = spec.source
-  if (!capabilities.runs.includes(kind)) {
-    const other = kind === 'image' ? `; the ${RUNS_IMAGES} driver runs images` : ''
-    throw new DriverError('unsupported', `the ${driver} driver does not run ${kind}s${other}`)
+  if (!capabilities.runs.includes(kind))
+    throw refuse(`does not run ${kind}s${kind === 'image' ? '; the docker and sandbox drivers do' : ''}`)
+  if (!capabilities.modes.includes(spec.mode)) throw refuse(`has no ${spec.mode} containers`)
+  const missing = askedOptions(spec).find((option) => !capabilities.options.includes(option))
+  if (missing) throw refuse(`does not support ${missing}`)
+}
+
+/** The user and group that a spec asks for. @default 1000:1000 */
+export function userOf({ user = '1000:1000' }: Pick<ContainerSpec, 'user'>): { uid: number; gid: number } {
+  const [uid, gid = uid] = user.split(':').map(Number)
+  return { uid: uid as number, gid: gid as number }
+}
+
+function checkValues(spec: ContainerSpec): void {
+  const check = (holds: boolean, rule: string, value: unknown) => {
+    if (!holds) throw new DriverError('bad-spec', `${rule}, got ${JSON.stringify(value)}`)
   }
-  if (!capabilities.modes.includes(spec.mode))
-    throw new DriverError('unsupported', `the ${driver} driver has no ${spec.mode} containers`)
+  check(/^[A-Za-z0-9_-]{1,63}$/.test(spec.id), 'id must be 1-63 of letters, digits, _ and -', spec.id)
+  for (const [name, value] of Object.entries(spec.env))
+    check(
+      name !== '' && !/[=\0]/.test(name) && !value.includes('\0'),
+      'env must have names without = and no zero byte',
+      name,
+    )
+  check(spec.command?.length !== 0, 'command must name a program', spec.command)
+  for (const name of ['memory', 'cpus', 'pids', 'tmpfsSize', 'startTimeout', 'timeout', 'logLimit'] as const)
+    check((spec[name] ?? 0) >= 0, `${name} must not be negative`, spec[name])
+  const { cpuShares = 1024, user = '0', volumes = [], extraHosts = {} } = spec
+  check(cpuShares >= 2 && cpuShares <= 262_144, 'cpuShares must be 2-262144', cpuShares)
+  check(/^\d{1,9}(:\d{1,9})?$/.test(user), 'user must be uid or uid:gid, in numbers', user)
+  for (const { source, target } of volumes)
+    for (const path of [source, target])
+      check(isPlain(path), 'volumes must be absolute paths without . and ..', path)
+  for (const [name, address] of Object.entries(extraHosts))
+    check(
+      /^[A-Za-z0-9.-]{1,253}$/.test(name) && /^[0-9A-Fa-f.:]{2,45}$/.test(address),
+      'extraHosts must be names with addresses',
+      `${name} ${address}`,
+    )
+}
+
+/** Also without what separates the parts of a mount in every runtime's own notation. */
+const isPlain = (path: string): boolean =>
+  isAbsolute(path) && normalize(path) === path && !/[\0\n:,]/.test(path) && path !== '/'
+
+/** The optional fields that a spec makes use of. */
+function askedOptions(spec: ContainerSpec): SpecOption[] {
+  return SPEC_OPTIONS.filter((option) => {
+    const value = spec[option]
+    return typeof value === 'object' ? Object.keys(value).length > 0 : value !== undefined && value !== false
+  })
 }

@@ -298,7 +298,7 @@ export class Runner implements AsyncDisposable {
           cpus: fn.cpus,
           pids: 0,
           tmpfsSize: fn.tmpfs_size * MIB,
-          network: fn.network,
+          network: fn.network ? 'outbound' : 'none',
           startTimeout: fn.start_timeout * 1_000,
           timeout: 0,
         },

@@ -27,7 +27,7 @@ export function specOf(name: string, changes: Partial<ContainerSpec> = {}): Cont
     cpus: 0,
     pids: 0,
     tmpfsSize: 0,
-    network: false,
+    network: 'none',
     startTimeout: 20_000,
     timeout: 0,
     ...changes,

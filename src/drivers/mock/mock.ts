@@ -13,16 +13,20 @@ import { pipeline } from 'node:stream/promises'
 import { type Clock, sleep } from '../../core/clock.ts'
 import type { Random } from '../../core/random.ts'
 import {
+  BOUNDARIES,
   type Capabilities,
   type Container,
   type ContainerSpec,
   type Cookie,
   type Driver,
   DriverError,
+  LIMITS,
   type RunResult,
+  SPEC_OPTIONS,
   type Stat,
   type StopReason,
 } from '../driver.ts'
+import { type Measurements, measure } from '../measurements.ts'
 import { makeShortDir } from '../socket.ts'
 import { checkSpec } from '../spec.ts'
 
@@ -60,12 +64,14 @@ export interface MockAnswer {
 /** It pretends to keep limits and to be off the network: nothing runs that could break them. */
 const CAPABILITIES: Capabilities = {
   isolation: 'none',
+  isolates: BOUNDARIES,
   runs: ['bundle', 'image'],
   modes: ['hot', 'cold'],
-  limits: ['memory', 'cpu', 'pids'],
+  limits: LIMITS,
+  options: SPEC_OPTIONS,
   pause: true,
-  networkOff: true,
-  stats: true,
+  measures: ['cpu_total', 'mem_limit', 'mem_usage'],
+  trusts: 'Nothing: no code runs, every call is answered by the driver itself.',
   warnings: ['The mock driver runs no functions: every call is answered by the driver itself.'],
 }
 
@@ -210,21 +216,30 @@ class MockContainer implements Container {
   socket: string | undefined
 
   readonly #clock: Clock
-  readonly #random: Random
   readonly #startedAt: number
   readonly #connections = new Set<Socket>()
   #server: NetServer | undefined
   #resume: (() => void) | undefined
   #settle: (result: RunResult) => void = () => {}
   #over = false
+  readonly #measurements: Measurements
 
   constructor(spec: ContainerSpec, startedAt: number, { clock, random }: MockOptions) {
     this.spec = spec
     this.#startedAt = startedAt
     this.#clock = clock
-    this.#random = random
     this.ended = new Promise((resolve) => {
       this.#settle = resolve
+    })
+    const { memory } = spec
+    this.#measurements = measure({
+      clock,
+      ended: this.ended,
+      read: () => ({
+        mem_limit: memory,
+        mem_usage: Math.floor(memory * random()),
+        cpu_total: Math.floor(100 * random()),
+      }),
     })
     this.stdin = spec.mode === 'cold' ? new PassThrough() : undefined
     this.stdout = this.stdin ? new PassThrough() : silent()
@@ -264,15 +279,12 @@ class MockContainer implements Container {
     this.resumed = undefined
   }
 
-  async *stats(signal: AbortSignal): AsyncGenerator<Stat> {
-    const over = new AbortController()
-    this.ended.then(() => over.abort())
-    const stop = AbortSignal.any([signal, over.signal])
-    for (let cpu = 0; !stop.aborted; cpu += Math.floor(this.#random() * 1e9)) {
-      const memory = Math.floor(this.spec.memory * this.#random())
-      yield { timestamp: new Date(this.#clock.wall()), metrics: { cpu_total: cpu, mem_usage: memory } }
-      await sleep(this.#clock, 1_000, stop).catch(() => {})
-    }
+  stats(signal: AbortSignal): AsyncIterable<Stat> {
+    return this.#measurements.stream(signal)
+  }
+
+  measured(): readonly Stat[] {
+    return this.#measurements.kept()
   }
 
   stop(reason: StopReason): Promise<RunResult> {

@@ -52,7 +52,10 @@ afterEach(async () => {
 describe('what it runs', () => {
   test('an image is refused with the name of the driver that runs it', async () => {
     const spec: ContainerSpec = { ...specOf('echo'), source: { kind: 'image', ref: 'hello' } }
-    await assert.rejects(prepare(spec), { fault: 'unsupported', message: /the docker driver runs images/ })
+    await assert.rejects(prepare(spec), {
+      fault: 'unsupported',
+      message: /the docker and sandbox drivers do/,
+    })
   })
 
   test('a bundle that is not there is refused', async () => {

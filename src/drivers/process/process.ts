@@ -49,12 +49,14 @@ export async function processDriver(options: ProcessDriverOptions): Promise<Driv
   const shield = shieldInherited()
   const capabilities: Capabilities = {
     isolation: 'none',
+    isolates: [],
     runs: ['bundle'],
     modes: ['hot', 'cold'],
     limits: [],
+    options: [],
     pause: true,
-    networkOff: false,
-    stats: false,
+    measures: [],
+    trusts: 'The function: it runs as your user.',
     warnings: prefix.length > 0 ? [NO_BOUNDARY] : [NO_BOUNDARY, NO_TIE],
   }
   const cookies = new Set<Cookie>()
@@ -208,6 +210,7 @@ function makeContainer(
       child.signal('SIGCONT')
     },
     async *stats() {},
+    measured: () => [],
     stop,
     async [Symbol.asyncDispose]() {
       await stop('cancelled')
