@@ -1,128 +1,104 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { systemClock } from '../src/core/clock.ts'
-import { processDriver } from '../src/drivers/process/process.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { buildRuntime } from '../src/drivers/runtime/runtime.ts'
+import { bareEngine } from './support/bare-engine.ts'
+import { engineHost, FDK, openDocker, openFolder, openForBench } from './support/drivers.ts'
+import { makePrograms, type Program } from './support/programs.ts'
+import { callSocket } from './support/socket.ts'
+import { type Started, startContainer, startDriven, startPlain } from './support/starts.ts'
 import { type Benchmark, quantile, type Row } from './support/table.ts'
 
-const RUNS = 15
-const BOOTSTRAP = fileURLToPath(new URL('../src/fdk/bootstrap.cjs', import.meta.url))
-const example = (name: string) => fileURLToPath(new URL(`../examples/${name}`, import.meta.url))
-const FDK = fileURLToPath(new URL('../node_modules/@fnproject/fdk', import.meta.url))
+const RUNS = 11
+/** Milliseconds in which an engine tidies up and the next network namespace is made, so that nobody else pays for it. */
+const REST = 1_500
 
-/** One call to a function's socket, tried again until somebody listens. */
-async function firstAnswer(socketPath: string): Promise<void> {
-  for (;;) {
-    const answered = await new Promise<boolean>((resolve) => {
-      const headers = {
-        'fn-call-id': 'BENCH',
-        'fn-deadline': '2099-01-01T00:00:00Z',
-        'content-type': 'application/json',
-      }
-      request({ socketPath, path: '/call', method: 'POST', headers }, (res) => {
-        res.resume().on('end', () => resolve(res.statusCode === 200))
-      })
-        .on('error', () => resolve(false))
-        .end('{"name":"Ada"}')
-    })
-    if (answered) return
-    await new Promise((resolve) => setTimeout(resolve, 1))
+interface Contender {
+  readonly name: string
+  readonly start: (program: Program) => Promise<Started>
+  /** What it leaves to be done afterwards. */
+  readonly rest: number
+}
+
+type Times = Map<string, number[]>
+
+/** Every contender in turn, again and again; the first round does not count. */
+async function race(program: Program, contenders: readonly Contender[]): Promise<Times> {
+  const times: Times = new Map(contenders.map(({ name }) => [name, []]))
+  for (let run = 0; run <= RUNS; run++)
+    for (const { name, start, rest } of contenders) {
+      const started = await start(program)
+      await started[Symbol.asyncDispose]()
+      await sleep(rest)
+      if (run > 0) times.get(name)?.push(started.took)
+    }
+  return times
+}
+
+const median = (times: Times, name: string) => quantile(times.get(name) as number[], 0.5)
+
+function compare(program: Program, times: Times, name: string, base: string, atMost?: number): Row {
+  const [measured, baseline] = [median(times, name), median(times, base)]
+  return {
+    what: `${program.name}: ${name} ÷ ${base}`,
+    baseline: `${baseline.toFixed(0)} ms`,
+    measured: `${measured.toFixed(0)} ms`,
+    ratio: measured / baseline,
+    ...(atMost !== undefined && { atMost }),
   }
 }
 
-/** Milliseconds from spawn to the first answer, without any driver. */
-async function plain(args: readonly string[], cwd: string): Promise<number> {
-  const dir = await mkdtemp(join(tmpdir(), 'slp-'))
-  const socket = join(dir, 'lsnr.sock')
-  const began = performance.now()
-  const child = spawn(process.execPath, args, {
-    cwd,
-    stdio: 'ignore',
-    env: { FN_LISTENER: `unix:${socket}`, FN_FORMAT: 'http-stream', PATH: process.env['PATH'] },
-  })
-  await firstAnswer(socket)
-  const took = performance.now() - began
-  const gone = once(child, 'exit')
-  child.kill('SIGKILL')
-  await gone
-  await rm(dir, { recursive: true, force: true })
-  return took
+export const coldStart: Benchmark = {
+  question: `What does a cold start cost, from nothing to the first answer? (medians of ${RUNS}, interleaved)`,
+  async run(): Promise<Row[]> {
+    await using folder = await openFolder()
+    const programs = makePrograms(folder.path)
+    await using byProcess = await openForBench('process', folder.path)
+    await using sandbox = await openForBench('sandbox', folder.path)
+    const contenders: Contender[] = [
+      { name: 'plain spawn', start: startPlain, rest: 0 },
+      { name: 'process', start: (program) => startDriven(byProcess, program), rest: 0 },
+      { name: 'sandbox', start: (program) => startDriven(sandbox, program), rest: 50 },
+    ]
+    const { fdk, typescript, c } = programs
+    const rows: Row[] = []
+    for (const program of [fdk, typescript, c]) {
+      const times = await race(program, contenders)
+      rows.push(compare(program, times, 'process', 'plain spawn', program === c ? undefined : 1.3))
+      rows.push(compare(program, times, 'sandbox', 'plain spawn', program === fdk ? 1.25 : undefined))
+    }
+    const host = engineHost()
+    if (host !== undefined) rows.push(...(await onDocker(host, folder.path, { fdk, c })))
+    return rows
+  },
 }
 
-export const coldStart: Benchmark = {
-  question: 'What does a cold start of the process driver cost, against a plain spawn of the same program?',
-  async run(): Promise<Row[]> {
-    const temp = await mkdtemp(join(tmpdir(), 'slc-'))
-    const fdkDir = join(temp, 'hello-fdk')
-    await cp(example('hello-fdk'), fdkDir, { recursive: true })
-    await mkdir(join(fdkDir, 'node_modules/@fnproject'), { recursive: true })
-    await cp(FDK, join(fdkDir, 'node_modules/@fnproject/fdk'), { recursive: true })
-    const dataDir = join(temp, 'state')
-    await mkdir(dataDir)
-    const driver = await processDriver({
-      dataDir,
-      node: process.execPath,
-      bootstrap: BOOTSTRAP,
-      clock: systemClock,
-    })
-    const never = new AbortController().signal
-    let made = 0
-    const driven = async (dir: string): Promise<number> => {
+async function onDocker(host: string, dir: string, { fdk, c }: Record<'fdk' | 'c', Program>): Promise<Row[]> {
+  await using plain = await openDocker(host, dir, 0)
+  await using ahead = await openDocker(host, dir, 2)
+  const { version } = await buildRuntime({ dir: `${dir}/runtime`, fdk: FDK })
+  const contenders: Contender[] = [
+    {
+      name: 'engine calls',
+      start: bareEngine(host.replace('unix://', ''), `sluice-runtime:${version}`),
+      rest: REST,
+    },
+    { name: 'docker, own namespace', start: (program) => startDriven(plain, program), rest: REST },
+    { name: 'docker', start: (program) => startDriven(ahead, program), rest: REST },
+  ]
+  const rows: Row[] = []
+  for (const program of [fdk, c]) {
+    const times = await race(program, contenders)
+    rows.push(
+      compare(program, times, 'docker, own namespace', 'engine calls', program === fdk ? 1.1 : undefined),
+    )
+    rows.push(compare(program, times, 'docker', 'engine calls', program === fdk ? 0.7 : 0.55))
+    if (program === fdk) {
+      const { cookie, container } = await startContainer(ahead, program)
       const began = performance.now()
-      await using cookie = await driver.prepare(
-        {
-          id: `bench-${++made}`,
-          mode: 'hot',
-          source: { kind: 'bundle', dir },
-          env: { FN_FORMAT: 'http-stream' },
-          labels: {},
-          memory: 128 * 1024 * 1024,
-          cpus: 0,
-          pids: 0,
-          tmpfsSize: 0,
-          network: 'none',
-          startTimeout: 30_000,
-          timeout: 0,
-        },
-        never,
-      )
-      const container = await cookie.run(never)
-      container.stdout.resume()
-      container.stderr.resume()
-      await firstAnswer(container.socket as string)
-      const took = performance.now() - began
-      await container.stop('killed')
-      return took
+      await callSocket(container.socket as string)
+      times.set('first call on a container started ahead', [performance.now() - began])
+      await cookie[Symbol.asyncDispose]()
+      rows.push(compare(program, times, 'first call on a container started ahead', 'docker', 0.1))
     }
-    try {
-      const cases = [
-        { what: 'unmodified FDK function', dir: fdkDir, args: [join(fdkDir, 'func.js')] },
-        { what: 'TypeScript handler', dir: example('hello-ts'), args: [BOOTSTRAP, example('hello-ts')] },
-      ].map((one) => ({ ...one, plain: [] as number[], driven: [] as number[] }))
-      for (const { dir, args } of cases) {
-        await plain(args, dir)
-        await driven(dir)
-      }
-      for (let run = 0; run < RUNS; run++) {
-        for (const one of cases) {
-          one.plain.push(await plain(one.args, one.dir))
-          one.driven.push(await driven(one.dir))
-        }
-      }
-      return cases.map(({ what, plain, driven }) => ({
-        what: `${what}, median of ${RUNS}`,
-        baseline: `${quantile(plain, 0.5).toFixed(0)} ms`,
-        measured: `${quantile(driven, 0.5).toFixed(0)} ms`,
-        ratio: quantile(driven, 0.5) / quantile(plain, 0.5),
-        atMost: 1.3,
-      }))
-    } finally {
-      await driver[Symbol.asyncDispose]()
-      await rm(temp, { recursive: true, force: true })
-    }
-  },
+  }
+  return rows
 }

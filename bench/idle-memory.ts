@@ -11,7 +11,19 @@ export const idleMemory: Benchmark = {
   async run(): Promise<Row[]> {
     const dir = await mkdtemp(join(tmpdir(), 'slm-'))
     try {
-      const args = ['start', '--port', '0', '--admin-port', '0', '--local-nodes', '3', '--data-dir', dir]
+      const args = [
+        'start',
+        '--driver',
+        'process',
+        '--port',
+        '0',
+        '--admin-port',
+        '0',
+        '--local-nodes',
+        '3',
+        '--data-dir',
+        dir,
+      ]
       await using server = await startRole(args)
       await new Promise((resolve) => setTimeout(resolve, 5_000)) // a few health checks
       const status = await readFile(`/proc/${server.pid}/status`, 'utf8')

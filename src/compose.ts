@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Balancer, startBalancer } from './balancer/balancer.ts'
+import { openDriver } from './compose/driver.ts'
 import { type Clock, sleep } from './core/clock.ts'
 import type { Environment } from './core/config.ts'
 import { openDataDir } from './core/data-dir.ts'
@@ -12,8 +12,6 @@ import type { Logger } from './core/logger.ts'
 import type { Random } from './core/random.ts'
 import type { DriverChoice } from './core/words.ts'
 import type { Driver } from './drivers/driver.ts'
-import { mockDriver } from './drivers/mock/mock.ts'
-import { processDriver } from './drivers/process/process.ts'
 import { BundleCache } from './node/bundles.ts'
 import { memorySize } from './node/memory-size.ts'
 import { type FunctionNode, startNode } from './node/node.ts'
@@ -70,7 +68,7 @@ export async function startSluice(settings: StartSettings, world: World): Promis
   await using undo = new AsyncDisposableStack()
   const dataDir = undo.use(openDataDir(settings.dataDir))
   const token = requireToken(world.environment.token ?? dataDir.token, settings.listen, settings.admin)
-  const shared = await openMachine({ ...settings, dataDir: dataDir.path }, world, undo)
+  const shared = await openMachine({ ...settings, dataDir: dataDir.path }, world, undo, settings.listen)
   const memory = Math.floor((settings.memory ?? memorySize()) / settings.localNodes)
   const nodes: FunctionNode[] = []
   for (let i = 0; i < settings.localNodes; i++) {
@@ -99,7 +97,7 @@ export async function startNodeRole(
   await using undo = new AsyncDisposableStack()
   const dataDir = undo.use(openDataDir(settings.dataDir))
   const token = requireToken(world.environment.token ?? dataDir.token, settings.listen)
-  const shared = await openMachine({ ...settings, dataDir: dataDir.path }, world, undo)
+  const shared = await openMachine({ ...settings, dataDir: dataDir.path }, world, undo, settings.listen)
   const node = undo.use(await serveNode(settings, world, shared, token))
   warnOf(shared.driver, world.log)
   const hold = undo.move()
@@ -129,10 +127,14 @@ async function openMachine(
   settings: Pick<NodeSettings, 'dataDir' | 'store' | 'driver'>,
   world: World,
   undo: AsyncDisposableStack,
+  listen: Address,
 ): Promise<Machine> {
   const { clock } = world
+  const exposed = !isLoopback(listen.host)
   const store = undo.use(await sqliteStore({ file: storeFile(settings) }))
-  const driver = undo.use(await openDriver(settings, world))
+  const driver = undo.use(
+    await openDriver({ driver: settings.driver, dataDir: settings.dataDir, exposed }, world),
+  )
   const bundles = new BundleCache({
     dir: join(settings.dataDir, 'bundles'),
     store: store.bundles,
@@ -181,19 +183,6 @@ function storeFile({ store, dataDir }: Pick<NodeSettings, 'store' | 'dataDir'>):
     throw new SluiceError('invalid', `store ${store} is not supported`, { detail: 'use sqlite:FILE' })
   }
   return file
-}
-
-function openDriver(
-  { driver, dataDir }: Pick<NodeSettings, 'driver' | 'dataDir'>,
-  world: World,
-): Promise<Driver> {
-  if (driver === 'mock') return Promise.resolve(mockDriver(world))
-  return processDriver({
-    dataDir,
-    node: process.execPath,
-    bootstrap: fileURLToPath(new URL('./fdk/bootstrap.cjs', import.meta.url)),
-    clock: world.clock,
-  })
 }
 
 /** Deletes bundles that nobody refers to, now and then every hour, until aborted. */

@@ -10,6 +10,7 @@ import { inspectCommand } from './inspect.ts'
 import { invokeCommand } from './invoke.ts'
 import { listCommand } from './list.ts'
 import { nodeCommand } from './node.ts'
+import { runtimeCommand } from './runtime.ts'
 import { startCommand } from './start.ts'
 import { versionCommand } from './version.ts'
 
@@ -19,6 +20,7 @@ export const COMMANDS: readonly CommandFactory[] = [
   nodeCommand,
   balancerCommand,
   demoCommand,
+  runtimeCommand,
   initCommand,
   deployCommand,
   invokeCommand,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { systemClock } from '../core/clock.ts'
+import { stayAlive, systemClock } from '../core/clock.ts'
 import { INTERRUPTED, run } from './run.ts'
 
 /** The only file that exits. The first Ctrl-C asks the command to stop, the second one does not ask. */
@@ -20,6 +20,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+stayAlive() // until the exit below: what stops last may wait for nothing but a timer
 const code = await run(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,

@@ -19,6 +19,12 @@ export const systemClock: Clock = {
   },
 }
 
+/** Keeps the process alive until disposed: for who waits for work that only timers of a {@link Clock} carry on. */
+export function stayAlive(): Disposable {
+  const timer = setInterval(() => {}, 2 ** 30)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}
+
 /** Resolves after `ms`, at once when that is 0; rejects with the signal's reason when that comes first. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 
 /** What the environment sets (fn-v2-api §11). `<NAME>_FILE` names a file that holds the value. */
 export interface Environment {
@@ -14,8 +16,21 @@ export interface Environment {
   readonly maxResponseSize: number
   /** debug, info, warn, error or silent. @default info */
   readonly logLevel: string
+  readonly docker: DockerEnvironment
   /** Colour on a terminal is wanted (NO_COLOR, https://no-color.org). */
   readonly color: boolean
+}
+
+/** Where the Docker engine is and who its registries let in, in the words of Docker's own client. */
+export interface DockerEnvironment {
+  /** DOCKER_HOST, like `unix:///run/docker.sock` or `tcp://host:2376`. @default the engine's usual socket */
+  readonly host: string | undefined
+  /** Folder of ca.pem, cert.pem and key.pem: DOCKER_CERT_PATH, when DOCKER_TLS_VERIFY is set. */
+  readonly certs: string | undefined
+  /** DOCKER_AUTH: a JSON array of `{ name, username, password }`. */
+  readonly auth: string | undefined
+  /** Folder of the client's config.json: DOCKER_CONFIG. @default ~/.docker */
+  readonly config: string
 }
 
 export function readEnvironment(
@@ -39,6 +54,12 @@ export function readEnvironment(
     maxRequestSize: bytes('FN_MAX_REQUEST_SIZE'),
     maxResponseSize: bytes('FN_MAX_RESPONSE_SIZE'),
     logLevel: text('FN_LOG_LEVEL') ?? text('LOG_LEVEL') ?? 'info',
+    docker: {
+      host: text('DOCKER_HOST'),
+      certs: env['DOCKER_TLS_VERIFY'] ? (text('DOCKER_CERT_PATH') ?? join(homedir(), '.docker')) : undefined,
+      auth: text('DOCKER_AUTH'),
+      config: text('DOCKER_CONFIG') ?? join(homedir(), '.docker'),
+    },
     color: !env['NO_COLOR'] && env['TERM'] !== 'dumb',
   }
 }

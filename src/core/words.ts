@@ -99,5 +99,5 @@ export const STRATEGY_NAMES = ['fnlb', 'round-robin'] as const
 export type StrategyName = (typeof STRATEGY_NAMES)[number]
 
 /** Drivers that a node can be told to use; `auto` takes the best that the machine has. */
-export const DRIVER_CHOICES = ['auto', 'process', 'mock'] as const
+export const DRIVER_CHOICES = ['auto', 'docker', 'sandbox', 'process', 'mock'] as const
 export type DriverChoice = (typeof DRIVER_CHOICES)[number]

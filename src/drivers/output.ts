@@ -1,4 +1,4 @@
-import { PassThrough, type Readable } from 'node:stream'
+import { type Readable, Transform } from 'node:stream'
 
 /** What a container writes, kept until somebody reads it. */
 export interface Output {
@@ -12,6 +12,13 @@ export interface Output {
   end(): void
 }
 
+export interface OutputOptions {
+  /** Bytes of log that are passed on, of both streams together. @default no limit */
+  readonly limit?: number | undefined
+  /** Its stdout is an answer, no log: never cut. @default false */
+  readonly cold?: boolean
+}
+
 /** Per stream. A container that writes more than this before anybody reads has to wait. */
 const HELD = 1024 * 1024
 const TAIL = 4096
@@ -20,10 +27,18 @@ const TAIL = 4096
  * Reads both streams from the start: a container whose pipe is full stands still, and nobody else reads
  * before it is ready.
  */
-export function holdOutput(stdout: Readable, stderr: Readable): Output {
+export function holdOutput(
+  stdout: Readable,
+  stderr: Readable,
+  { limit = Number.POSITIVE_INFINITY, cold = false }: OutputOptions = {},
+): Output {
   let tail: Buffer | undefined = Buffer.alloc(0)
-  const hold = (source: Readable) => {
-    const held = new PassThrough({ highWaterMark: HELD })
+  const log = logOf(limit)
+  const hold = (source: Readable, pass: (chunk: Buffer) => Buffer) => {
+    const held = new Transform({
+      highWaterMark: HELD,
+      transform: (chunk, _encoding, done) => done(null, pass(chunk)),
+    })
     source.on('data', (chunk: Buffer) => {
       if (tail) tail = Buffer.concat([tail, chunk.subarray(-TAIL)]).subarray(-TAIL)
     })
@@ -32,9 +47,9 @@ export function holdOutput(stdout: Readable, stderr: Readable): Output {
     source.pipe(held)
     return held
   }
-  const held = { stdout: hold(stdout), stderr: hold(stderr) }
   return {
-    ...held,
+    stdout: hold(stdout, cold ? (chunk) => chunk : log),
+    stderr: hold(stderr, log),
     tail: () => tail?.toString() ?? '',
     started() {
       tail = undefined
@@ -43,5 +58,20 @@ export function holdOutput(stdout: Readable, stderr: Readable): Output {
       stdout.destroy()
       stderr.destroy()
     },
+  }
+}
+
+const NOTHING: Buffer = Buffer.alloc(0)
+
+/** What of each chunk is passed on. The one that goes beyond the limit ends in a line that says so. */
+function logOf(limit: number): (chunk: Buffer) => Buffer {
+  let left = limit
+  return (chunk) => {
+    if (left < 0) return NOTHING
+    left -= chunk.length
+    if (left >= 0) return chunk
+    const kept = chunk.subarray(0, chunk.length + left)
+    const line = `[sluice] log limit of ${limit} bytes reached, the rest is dropped\n`
+    return Buffer.concat([kept, Buffer.from(kept.at(-1) === 0x0a || kept.length === 0 ? line : `\n${line}`)])
   }
 }

@@ -1,8 +1,15 @@
 import type { Readable } from 'node:stream'
 import { type Clock, limit } from '../core/clock.ts'
-import { messageOf, SluiceError } from '../core/errors.ts'
+import { type ErrorCode, messageOf, SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import { type Cookie, type Driver, DriverError, type Source, StartError } from '../drivers/driver.ts'
+import {
+  type Cookie,
+  type Driver,
+  DriverError,
+  type DriverFault,
+  type Source,
+  StartError,
+} from '../drivers/driver.ts'
 import { type Definition, functionEnv } from './definition.ts'
 import { Instance } from './instance.ts'
 import { MemoryBudget } from './memory.ts'
@@ -357,6 +364,14 @@ export class Runner implements AsyncDisposable {
   }
 }
 
+/** What it means for a call; other faults are failures of its start. */
+const DRIVER_FAULTS: Partial<Record<DriverFault, ErrorCode>> = {
+  'image-missing': 'no-image',
+  'image-denied': 'no-image',
+  'pull-failed': 'no-image',
+  'no-room': 'busy',
+}
+
 /** Why no container could be started, in the words of the wire (fn-v2-api §7). */
 function startFailure(error: unknown): SluiceError {
   if (error instanceof StartError) {
@@ -366,9 +381,7 @@ function startFailure(error: unknown): SluiceError {
     return new SluiceError(code, undefined, { cause: error, detail })
   }
   if (error instanceof DriverError) {
-    const code =
-      error.fault === 'image-missing' ? 'no-image' : error.fault === 'no-room' ? 'busy' : 'init-failed'
-    return new SluiceError(code, undefined, {
+    return new SluiceError(DRIVER_FAULTS[error.fault] ?? 'init-failed', undefined, {
       cause: error,
       detail: error.userVisible ? error.message : undefined,
     })

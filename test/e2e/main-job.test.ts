@@ -9,7 +9,7 @@ import { tempDir } from '../support/temp.ts'
 import { until } from '../support/until.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url))
-const START = ['start', '--port', '0', '--admin-port', '0', '--local-nodes', '2']
+const START = ['start', '--driver', 'process', '--port', '0', '--admin-port', '0', '--local-nodes', '2']
 
 const start = (dir: string, env: Record<string, string> = {}) =>
   startRole([...START, '--data-dir', join(dir, 'state')], { env })

@@ -26,7 +26,17 @@ test('a node killed with -9 under load fails only the calls that it had, once, a
   const store = `sqlite:${join(temp.path, 'shared.db')}`
   const nodes: Role[] = []
   for (const name of ['a', 'b', 'c']) {
-    const args = ['node', '--listen', '127.0.0.1:0', '--data-dir', join(temp.path, name), '--store', store]
+    const args = [
+      'node',
+      '--listen',
+      '127.0.0.1:0',
+      '--data-dir',
+      join(temp.path, name),
+      '--store',
+      store,
+      '--driver',
+      'process',
+    ]
     nodes.push(stack.use(await startRole(args)))
   }
   const names = nodes.map(({ ready }) => new URL(ready.url).host)

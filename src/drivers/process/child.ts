@@ -8,7 +8,9 @@ import { killTree, signalGroup, untilGone } from './tree.ts'
 
 export interface ChildOptions {
   readonly mode: ContainerMode
-  /** Program and arguments that go before the command, to tie it to this process. */
+  /** Bytes of its log. @default no limit */
+  readonly logLimit: number | undefined
+  /** Program and arguments that go before the command. */
   readonly prefix: readonly string[]
   /** Of the child from 3 on. */
   readonly stdio: readonly ('ignore' | number)[]
@@ -32,7 +34,7 @@ export interface Child {
 const DRAIN = 1_000
 
 export function startChild(command: Command, options: ChildOptions): Child {
-  const { clock, mode } = options
+  const { clock, logLimit, mode } = options
   const [program, ...args] = [...options.prefix, ...command.argv] as [string, ...string[]]
   const startedAt = clock.now()
   const child = spawn(program, args, {
@@ -42,7 +44,10 @@ export function startChild(command: Command, options: ChildOptions): Child {
     stdio: [mode === 'cold' ? 'pipe' : 'ignore', 'pipe', 'pipe', ...options.stdio],
   })
   child.stdin?.on('error', () => {}) // it ended without reading all of its input
-  const output = holdOutput(child.stdout as Readable, child.stderr as Readable)
+  const output = holdOutput(child.stdout as Readable, child.stderr as Readable, {
+    limit: logLimit,
+    cold: mode === 'cold',
+  })
   const { pid } = child
   let reason: StopReason | undefined
   let over = false

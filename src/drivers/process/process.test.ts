@@ -117,6 +117,10 @@ describe('what a bundle may', () => {
   })
 })
 
+test('a crash writes no memory to a file', async () => {
+  assert.equal((await complete(await start(shell('ulimit -c')))).stdout, '0\n')
+})
+
 describe('an attack on the socket', () => {
   const attack = async (script: string) => {
     const command = ['sh', '-c', `cd "$(dirname "\${FN_LISTENER#unix:}")"; ${script}; sleep 100`]

@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process'
 import { mkdir, realpath, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Clock } from '../../core/clock.ts'
+import { join, resolve } from 'node:path'
+import { type Clock, systemClock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import {
   type Capabilities,
@@ -11,41 +10,44 @@ import {
   type Driver,
   DriverError,
 } from '../driver.ts'
+import { measure } from '../measurements.ts'
 import { awaitSocket, makeShortDir, type PinnedSocket, removeDir } from '../socket.ts'
 import { checkSpec } from '../spec.ts'
 import { type Child, type ChildOptions, startChild } from './child.ts'
 import { type Command, commandOf, type Places } from './command.ts'
 import { shieldInherited } from './inherited.ts'
+import { findPrefix } from './prefix.ts'
 import { reap, removeRecord, writeRecord } from './record.ts'
+import { measurable, usageOf } from './usage.ts'
 
 export interface ProcessDriverOptions {
   /** Folder for what must outlive this process: a sub-folder `process` is made. Used by one process at a time. */
   readonly dataDir: string
-  /** Path of the Node that runs bundles. */
-  readonly node: string
-  /** Path of the file that runs a bundle's entry (`src/fdk/bootstrap.cjs`). */
-  readonly bootstrap: string
-  readonly clock: Clock
+  /** Path of the Node that runs bundles. @default the one that runs this */
+  readonly node?: string
+  /** Path of the file that runs a bundle's entry. @default our own (`fdk/bootstrap.cjs`) */
+  readonly bootstrap?: string
+  /** @default the system's */
+  readonly clock?: Clock
 }
 
-const NO_BOUNDARY =
-  'The process driver is for development: functions run as your user, with its network and without limits; ' +
-  'nothing stands between them and this machine.'
-const NO_TIE =
-  'There is no setpriv (util-linux) here: functions outlive a killed node until the next one starts in its data folder.'
+const BOOTSTRAP = join(import.meta.dirname, '../../fdk/bootstrap.cjs')
 
+const NO_BOUNDARY =
+  'The process driver is for development: functions run as your user, without limits and with its network, ' +
+  'also those that ask for none; nothing stands between them and this machine.'
 /**
  * Containers that are child processes: development and trusted code only. Bundles run under Node's permission
  * model, a seat belt and no boundary; a command that is not `node` runs without, and a process that it puts into
  * a session of its own may escape being stopped.
  */
 export async function processDriver(options: ProcessDriverOptions): Promise<Driver> {
-  const { clock, node } = options
+  const { clock = systemClock, node = process.execPath } = options
   await mkdir(join(options.dataDir, 'process'), { recursive: true, mode: 0o700 })
   const root = await realpath(join(options.dataDir, 'process'))
-  const bootstrap = await realpath(options.bootstrap)
+  const bootstrap = await realpath(options.bootstrap ?? BOOTSTRAP)
   await reap(root, clock)
-  const prefix = await findTie()
+  const { prefix, warnings } = await findPrefix()
   const shield = shieldInherited()
   const capabilities: Capabilities = {
     isolation: 'none',
@@ -53,11 +55,11 @@ export async function processDriver(options: ProcessDriverOptions): Promise<Driv
     runs: ['bundle'],
     modes: ['hot', 'cold'],
     limits: [],
-    options: [],
+    options: ['logLimit'],
     pause: true,
-    measures: [],
+    measures: measurable(),
     trusts: 'The function: it runs as your user.',
-    warnings: prefix.length > 0 ? [NO_BOUNDARY] : [NO_BOUNDARY, NO_TIE],
+    warnings: [NO_BOUNDARY, ...warnings],
   }
   const cookies = new Set<Cookie>()
   let closed = false
@@ -119,10 +121,12 @@ function makeCookie(spec: ContainerSpec, around: Surroundings, disposed: () => v
       signal.throwIfAborted()
       if (used) throw new DriverError('closed', `container ${spec.id} was started already, or is closed`)
       used = true
-      child = await spawnChild(commandOf(spec, places), { mode: spec.mode, prefix, stdio, clock, cleanUp })
+      const { logLimit, mode } = spec
+      const command = commandOf(spec, places)
+      child = await spawnChild(command, { mode, logLimit, prefix, stdio, clock, cleanUp })
       if (child.pid !== undefined) recorded = writeRecord(root, spec.id, child.pid, dir)
       const socket = await start(child, spec, { io: places.io, clock, signal, recorded })
-      container = makeContainer(spec, child, socket, clock)
+      container = makeContainer(spec, child, { socket, clock, alone: command.alone })
       return container
     },
 
@@ -141,7 +145,7 @@ async function spawnChild(command: Command, options: ChildOptions): Promise<Chil
   let reason: unknown
   try {
     const child = startChild(command, options)
-    // With a tie it is the tie that is spawned, and that is there: what failed was not the function.
+    // With a prefix it is the prefix that is spawned, and that is there: what failed was not the function.
     if (child.pid !== undefined || options.prefix.length === 0) return child
     reason = (await child.ended).error
   } catch (error) {
@@ -182,14 +186,17 @@ async function start(
   })
 }
 
-function makeContainer(
-  spec: ContainerSpec,
-  child: Child,
-  socket: PinnedSocket | undefined,
-  clock: Clock,
-): Container {
-  const { ended, output, stdin, stop } = child
+interface Running {
+  readonly socket: PinnedSocket | undefined
+  readonly clock: Clock
+  /** It starts no other processes. */
+  readonly alone: boolean
+}
+
+function makeContainer(spec: ContainerSpec, child: Child, { alone, clock, socket }: Running): Container {
+  const { ended, output, pid, stdin, stop } = child
   output.started()
+  const measurements = measure({ clock, ended, read: usageOf(pid, { alone, clock }) })
   if (spec.mode === 'cold' && spec.timeout > 0) {
     const limit = clock.after(spec.timeout, () => stop('timeout'))
     ended.then(() => limit[Symbol.dispose]())
@@ -209,8 +216,8 @@ function makeContainer(
       signal.throwIfAborted()
       child.signal('SIGCONT')
     },
-    async *stats() {},
-    measured: () => [],
+    stats: (signal) => measurements.stream(signal),
+    measured: () => measurements.kept(),
     stop,
     async [Symbol.asyncDispose]() {
       await stop('cancelled')
@@ -224,7 +231,7 @@ async function findBundle({ source, workDir }: ContainerSpec): Promise<string> {
   if (source.kind !== 'bundle') throw new DriverError('unsupported', 'the process driver runs bundles only')
   try {
     const bundle = await realpath(source.dir)
-    for (const dir of [bundle, join(bundle, workDir ?? '')])
+    for (const dir of [bundle, resolve(bundle, workDir ?? '')])
       if (!(await stat(dir)).isDirectory()) throw new Error(`${dir} is not a folder`)
     return bundle
   } catch (error) {
@@ -244,19 +251,4 @@ async function makeDir(root: string): Promise<string> {
       cause: error,
     })
   }
-}
-
-/** The command that has the kernel kill a function when this process dies; empty where there is none. */
-async function findTie(): Promise<readonly string[]> {
-  for (const setpriv of ['/usr/bin/setpriv', '/bin/setpriv', '/usr/local/bin/setpriv']) {
-    const tie = [setpriv, '--pdeathsig', 'KILL', '--']
-    if (await succeeds([...tie, setpriv, '--version'])) return tie
-  }
-  return []
-}
-
-function succeeds([program, ...args]: readonly string[]): Promise<boolean> {
-  return new Promise((resolve) => {
-    execFile(program as string, args, { timeout: 5_000 }, (error) => resolve(error === null))
-  })
 }

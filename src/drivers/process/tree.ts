@@ -9,6 +9,9 @@ export interface ProcessStat {
   readonly parent: number
   readonly group: number
   readonly session: number
+  /** CPU time in clock ticks, 100 a second, with that of children that have ended and were waited for. */
+  readonly userTicks: number
+  readonly kernelTicks: number
   readonly startTime: number
 }
 
@@ -30,6 +33,8 @@ export function readStat(pid: number): ProcessStat | undefined {
     parent: field(4),
     group: field(5),
     session: field(6),
+    userTicks: field(14) + field(16),
+    kernelTicks: field(15) + field(17),
     startTime: field(22),
   }
 }
@@ -65,8 +70,11 @@ function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
-/** Zombies do not count: they hold nothing, and who should reap them may never do so. */
-function family(leader: number): number[] | undefined {
+/**
+ * The processes that {@link killTree} kills; `undefined` without /proc.
+ * Zombies do not count: they hold nothing, and who should reap them may never do so.
+ */
+export function family(leader: number): number[] | undefined {
   const all = listProcesses()
   if (!all) return undefined
   const found = new Set([leader])

@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
+
+/** A function as a bundle that every driver can run. */
+export interface Program {
+  readonly name: string
+  /** The bundle's folder. */
+  readonly dir: string
+  /** Absent: the bundle's entry, run by the driver's Node. */
+  readonly file?: string
+  /** What starts it without any driver. */
+  readonly argv: readonly string[]
+}
+
+export interface Programs {
+  /** An unmodified program on the Node FDK. */
+  readonly fdk: Program
+  readonly typescript: Program
+  /** Static C: its start costs next to nothing but the container. */
+  readonly c: Program
+}
+
+/** Makes the bundles in `dir`, readable for every user. Needs a C compiler. */
+export function makePrograms(dir: string): Programs {
+  const [fdk, typescript, c] = ['fdk', 'ts', 'c'].map((name) => join(dir, name)) as [string, string, string]
+  cpSync(path('../../examples/hello-fdk'), fdk, { recursive: true })
+  mkdirSync(join(fdk, 'node_modules/@fnproject'), { recursive: true })
+  cpSync(path('../../node_modules/@fnproject/fdk'), join(fdk, 'node_modules/@fnproject/fdk'), {
+    recursive: true,
+  })
+  cpSync(path('../../examples/hello-ts'), typescript, { recursive: true })
+  mkdirSync(c, { mode: 0o755 })
+  const args = ['-D_GNU_SOURCE', '-static', '-O2', '-o', join(c, 'function'), path('function.c')]
+  execFileSync('gcc', args, { stdio: 'inherit' })
+  chmodSync(dir, 0o755)
+  const bootstrap = path('../../src/fdk/bootstrap.cjs')
+  return {
+    fdk: { name: 'FDK function', dir: fdk, argv: [process.execPath, join(fdk, 'func.js')] },
+    typescript: {
+      name: 'TypeScript handler',
+      dir: typescript,
+      argv: [process.execPath, bootstrap, typescript],
+    },
+    c: { name: 'C function', dir: c, file: 'function', argv: [join(c, 'function')] },
+  }
+}

@@ -1,0 +1,2 @@
+// A cold program that hands its input on as it is.
+process.stdin.pipe(process.stdout)

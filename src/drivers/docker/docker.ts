@@ -1,0 +1,209 @@
+import { mkdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../core/clock.ts'
+import type { Random } from '../../core/random.ts'
+import { type Capabilities, type ContainerSpec, type Cookie, type Driver, DriverError } from '../driver.ts'
+import { removeDir } from '../socket.ts'
+import { checkSpec } from '../spec.ts'
+import { orUndo } from './abort.ts'
+import { whyNotShared } from './canary.ts'
+import { capabilitiesOf, type EngineInfo } from './capabilities.ts'
+import { type ImageCleaner, imageCleaner } from './cleaner.ts'
+import { makeCookie } from './cookie.ts'
+import { checkFolders, createContainer, makeFolderOf } from './create.ts'
+import type { Credentials } from './credentials.ts'
+import { type Engine, openEngine, type Tls } from './engine.ts'
+import { type HolderPool, holderPool } from './holders.ts'
+import type { PullProgress } from './progress.ts'
+import { type ImagePuller, imagePuller } from './pull.ts'
+import { ownerOf, reap } from './reap.ts'
+import { removeContainer } from './requests.ts'
+import { type RuntimeImage, type RuntimeLoader, runtimeLoader } from './runtime-image.ts'
+
+export interface DockerDriverOptions {
+  /** `unix:///path` or `tcp://host:port`. */
+  readonly host: string
+  /** PEM texts, for TCP. */
+  readonly tls?: Tls
+  /** Folder for what must outlive this process: a sub-folder `docker` is made. Used by one process at a time. */
+  readonly dataDir: string
+  readonly clock: Clock
+  readonly random: Random
+  /** What bundles run on. @default none: it runs images only */
+  readonly runtime?: RuntimeImage
+  /** For registries. @default none */
+  readonly credentials?: Credentials
+  readonly onPull?: (progress: PullProgress) => void
+  /** Bytes of pulled images that are kept, the least recently used go first; 0 = all of them. @default 0 */
+  readonly imageBudget?: number
+  /** Networks made ahead of time, which needs a runtime with a shell; 0 = each container makes its own. @default 2 */
+  readonly holders?: number
+}
+
+/**
+ * Containers of a Docker engine (20.10 or newer), or of podman behind Docker's interface.
+ * @throws DriverError `unavailable` with one clear line when no engine answers
+ */
+export async function dockerDriver(options: DockerDriverOptions): Promise<Driver> {
+  const { clock, dataDir, host, random, runtime, tls } = options
+  await mkdir(join(dataDir, 'docker'), { recursive: true, mode: 0o700 })
+  const root = await realpath(join(dataDir, 'docker'))
+  const owner = ownerOf(root)
+  await using undo = new AsyncDisposableStack()
+  const engine = undo.use(await openEngine({ host, tls, clock, random }))
+  await reap(engine, owner, root)
+  const info: EngineInfo = await engine.call('tell about itself', () => engine.docker.info(), {
+    idempotent: true,
+  })
+  const notShared = await whyNotShared({ engine, owner, dir: root, random, kernel: info.KernelVersion })
+  const shared = notShared === undefined
+  const loader = runtime && shared ? runtimeLoader(engine, runtime) : undefined
+  await loader?.ensure()
+  const capabilities = capabilitiesOf({
+    info,
+    host,
+    tls: tls !== undefined,
+    podman: engine.podman,
+    runtime: loader !== undefined,
+    notShared,
+  })
+  const { credentials = NO_CREDENTIALS, holders = 2, imageBudget = 0, onPull } = options
+  const cleaner = undo.use(
+    imageCleaner({ engine, budget: imageBudget, clock, file: join(root, 'images.json') }),
+  )
+  const puller = imagePuller({ engine, credentials, clock, onPull })
+  const pool =
+    loader && runtime?.shell && holders > 0
+      ? undo.use(holderPool({ engine, owner, image: loader.ref, size: holders }))
+      : undefined
+  const parts = { ...{ capabilities, cleaner, clock, engine, loader, local: shared, owner } }
+  return makeDriver({ ...parts, pool, puller, root, runtime, held: undo.move() })
+}
+
+const NO_CREDENTIALS: Credentials = { for: async () => undefined }
+
+interface Parts {
+  readonly capabilities: Capabilities
+  readonly cleaner: ImageCleaner
+  readonly clock: Clock
+  readonly engine: Engine
+  readonly loader: RuntimeLoader | undefined
+  /** The engine runs on this machine. */
+  readonly local: boolean
+  readonly owner: string
+  readonly pool: HolderPool | undefined
+  readonly puller: ImagePuller
+  readonly root: string
+  readonly runtime: RuntimeImage | undefined
+  /** What is disposed with the driver. */
+  readonly held: AsyncDisposableStack
+}
+
+function makeDriver(parts: Parts): Driver {
+  const { capabilities, held } = parts
+  const cookies = new Set<Cookie>()
+  const preparing = new Set<Promise<unknown>>()
+  const closing = new AbortController()
+  const closedError = () => new DriverError('closed', 'the docker driver is closed')
+
+  return {
+    name: 'docker',
+    capabilities,
+
+    async prepare(spec, signal) {
+      signal.throwIfAborted()
+      if (closing.signal.aborted) throw closedError()
+      checkSpec('docker', capabilities, spec)
+      await checkFolders(spec)
+      const either = AbortSignal.any([signal, closing.signal])
+      const work = prepare(spec, either, parts, (cookie) => cookies.delete(cookie))
+      preparing.add(work)
+      try {
+        const cookie = await work
+        cookies.add(cookie)
+        if (!either.aborted) return cookie
+        await cookie[Symbol.asyncDispose]()
+        throw either.reason
+      } finally {
+        preparing.delete(work)
+      }
+    },
+
+    async [Symbol.asyncDispose]() {
+      closing.abort(closedError())
+      await Promise.allSettled(preparing)
+      await Promise.all([...cookies].map((cookie) => cookie[Symbol.asyncDispose]()))
+      await held.disposeAsync()
+    },
+  }
+}
+
+async function prepare(
+  spec: ContainerSpec,
+  signal: AbortSignal,
+  parts: Parts,
+  closed: (cookie: Cookie) => void,
+): Promise<Cookie> {
+  const { clock, engine, local, owner, pool, root, runtime } = parts
+  await using undo = new AsyncDisposableStack()
+  const dir = spec.mode === 'hot' ? await makeFolderOf(root) : undefined
+  if (dir !== undefined) undo.defer(() => removeDir(dir))
+  const image = await takeImage(spec, signal, parts, undo)
+  const holder = canJoin(spec) ? await pool?.take() : undefined
+  if (holder !== undefined) undo.defer(() => removeLater(engine, holder))
+  const create = () =>
+    createContainer(engine, spec, { owner, image, runtime, dir, holder, podman: engine.podman })
+  const creating = create().catch(async (error) => {
+    // It was there a moment ago: somebody removed it.
+    if (!(error instanceof DriverError) || error.fault !== 'image-missing') throw error
+    await ensureImage(spec, signal, parts)
+    return create()
+  })
+  const removeIt = async () => removeLater(engine, await creating)
+  const id = await orUndo(creating, { clock, signal, undo: removeIt })
+  undo.defer(() => removeLater(engine, id))
+  const held = undo.move()
+  const remove = async () => {
+    pool?.fill()
+    await held.disposeAsync().catch(() => {})
+  }
+  const ready = () => pool?.fill()
+  const cookie: Cookie = makeCookie(spec, { engine, clock, id, dir, local, ready, remove }, () =>
+    closed(cookie),
+  )
+  return cookie
+}
+
+/** One that joins a network has its holder's names too. */
+const canJoin = ({ extraHosts = {}, network }: ContainerSpec) =>
+  network === 'none' && Object.keys(extraHosts).length === 0
+
+/** What the engine does not remove now, the next start of the driver removes. */
+const removeLater = (engine: Engine, id: string) => removeContainer(engine, id).catch(() => {})
+
+/** Sees to a spec's image. @returns its name for the engine */
+async function takeImage(
+  spec: ContainerSpec,
+  signal: AbortSignal,
+  parts: Parts,
+  undo: AsyncDisposableStack,
+): Promise<string> {
+  const { source } = spec
+  if (source.kind === 'image') undo.use(parts.cleaner.use(source.ref))
+  return ensureImage(spec, signal, parts)
+}
+
+async function ensureImage({ source }: ContainerSpec, signal: AbortSignal, parts: Parts): Promise<string> {
+  const { cleaner, clock, loader, puller } = parts
+  if (source.kind === 'image') {
+    const id = await puller.ensure(source.ref, signal)
+    if (id !== undefined) {
+      cleaner.pulled(source.ref, id)
+      void cleaner.clean()
+    }
+    return source.ref
+  }
+  if (!loader) throw new DriverError('unsupported', 'the docker driver has no base runtime here')
+  await orUndo(loader.ensure(), { clock, signal })
+  return loader.ref
+}

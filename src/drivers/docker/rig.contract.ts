@@ -1,0 +1,101 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { Agent } from 'node:http'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import Dockerode from 'dockerode'
+import { pack } from 'tar-stream'
+import { tempDir } from '../../../test/support/temp.ts'
+import { systemClock } from '../../core/clock.ts'
+import { systemRandom } from '../../core/random.ts'
+import { CONTRACT_IMAGE } from '../contract/images.ts'
+import type { Driver } from '../driver.ts'
+import { findBusybox } from '../runtime/busybox.ts'
+import { packRuntime } from '../runtime/image.ts'
+import { buildRuntime, type Runtime } from '../runtime/runtime.ts'
+import { type DockerDriverOptions, dockerDriver } from './docker.ts'
+import { ownerOf } from './reap.ts'
+import type { RuntimeImage } from './runtime-image.ts'
+import { OWNER } from './settings.ts'
+
+/** A real engine, and a data folder with the base runtime for drivers on it. */
+export interface EngineRig extends AsyncDisposable {
+  readonly docker: Dockerode
+  readonly dataDir: string
+  readonly runtime: RuntimeImage
+  open(changes?: Partial<DockerDriverOptions>): Promise<Driver>
+  /** Names of the containers and folders that drivers in `dataDir` have now. */
+  left(dataDir?: string): Promise<string[]>
+  /** Gives the engine the image of the contract. @returns its name */
+  makeImage(name: string): Promise<string>
+}
+
+export async function engineRig(host: string): Promise<EngineRig> {
+  await using undo = new AsyncDisposableStack()
+  const { path: dataDir } = undo.use(await tempDir())
+  const docker = new Dockerode({
+    socketPath: host.replace('unix://', ''),
+    host: undefined,
+    agent: new Agent({ keepAlive: false }), // or its connections would look like ones that were left
+  } as object)
+  const built = await buildRuntime({
+    dir: join(dataDir, 'runtime'),
+    fdk: join(import.meta.dirname, '../../fdk'),
+  })
+  const runtime = imageOf(built)
+  const held = undo.move()
+  return {
+    docker,
+    dataDir,
+    runtime,
+    open: (changes = {}) =>
+      dockerDriver({ host, dataDir, clock: systemClock, random: systemRandom, runtime, ...changes }),
+    async left(dir = dataDir) {
+      const root = join(dir, 'docker')
+      const label = [`${OWNER}=${ownerOf(root)}`]
+      const containers = await docker.listContainers({ all: true, filters: JSON.stringify({ label }) })
+      const folders = (await readdir(root)).filter((name) => /^(sl|canary)-/.test(name))
+      return [...containers.map(({ Names }) => Names.join()), ...folders]
+    },
+    async makeImage(name) {
+      await importContractImage(docker, name)
+      held.defer(() =>
+        docker
+          .getImage(`${name}:latest`)
+          .remove({ force: true })
+          .catch(() => {}),
+      ) // a test may have removed it
+      return name
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}
+
+export const imageOf = (runtime: Runtime): RuntimeImage => ({
+  version: runtime.version,
+  node: runtime.node,
+  bootstrap: runtime.bootstrap,
+  shell: runtime.shell,
+  pack: () => packRuntime(runtime),
+})
+
+export async function importContractImage(docker: Dockerode, name: string): Promise<void> {
+  const busybox = await findBusybox()
+  if (busybox === undefined) throw new Error('install busybox-static')
+  const tar = pack()
+  for (const folder of ['bin', 'srv', 'tmp', 'proc', 'dev', 'sys', 'etc'])
+    tar.entry({ name: `${folder}/`, type: 'directory', mode: 0o755 })
+  tar.entry({ name: 'bin/sh', mode: 0o755 }, await readFile(busybox))
+  tar.finalize()
+  const { Cmd, Entrypoint, Env, WorkingDir } = CONTRACT_IMAGE
+  const changes = [
+    `ENTRYPOINT ${JSON.stringify(Entrypoint)}`,
+    `CMD ${JSON.stringify(Cmd)}`,
+    ...Env.map((pair) => `ENV ${pair}`),
+    `WORKDIR ${WorkingDir}`,
+  ]
+  const options: object = { repo: name, tag: 'latest', changes }
+  const answer: NodeJS.ReadableStream = await docker.importImage(tar as unknown as Readable, options)
+  const said = await text(answer)
+  if (!/sha256:/.test(said)) throw new Error(said)
+}

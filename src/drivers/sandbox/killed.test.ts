@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readlinkSync } from 'node:fs'
+import { chown, mkdir, open as openFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { canSandbox } from '../../../test/support/sandbox.ts'
+import { tempDir } from '../../../test/support/temp.ts'
+import { until } from '../../../test/support/until.ts'
+import { systemClock } from '../../core/clock.ts'
+import { readStat } from '../process/tree.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { type Identity, identify, writeRecord } from './folder.ts'
+import { findBarrier } from './reach.ts'
+import { buildRigRuntime } from './rig.contract.ts'
+import { sandboxDriver } from './sandbox.ts'
+import { CLAIMS } from './users.ts'
+
+const onlyRoot = process.getuid?.() === 0 ? false : 'run as root'
+
+describe('a node of its own', { skip: canSandbox() }, () => {
+  let shared: Awaited<ReturnType<typeof tempDir>>
+  let runtime: Runtime
+  let data: Awaited<ReturnType<typeof tempDir>>
+  const open = () => sandboxDriver({ dataDir: data.path, clock: systemClock, runtime })
+  const left = () => readdirSync(join(data.path, 'sandbox'))
+
+  before(async () => {
+    shared = await tempDir()
+    runtime = await buildRigRuntime(shared.path)
+  })
+  after(() => shared[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    data = await tempDir()
+  })
+  afterEach(() => data[Symbol.asyncDispose]())
+
+  /** One with one container. `descriptor` is its descriptor 20. */
+  const startNode = (
+    then: string,
+    { spec = `specOf('stubborn')`, user = {}, descriptor = 'ignore', parts = '{}' }: NodeOptions = {},
+  ) => {
+    const here = (path: string) => JSON.stringify(join(import.meta.dirname, path))
+    const script = `
+      import { openSandboxDriver } from ${here('sandbox.ts')}
+      import { findBubblewrap } from ${here('bubblewrap.ts')}
+      import { openCgroups } from ${here('../cgroup/cgroup.ts')}
+      import { seccompFilter } from ${here('seccomp.ts')}
+      import { call, complete, never, specOf } from ${here('../contract/support.ts')}
+      import { systemClock } from ${here('../../core/clock.ts')}
+      const options = { dataDir: ${JSON.stringify(data.path)}, clock: systemClock, runtime: ${JSON.stringify(runtime)} }
+      const parts = { findBubblewrap, openCgroups, seccompFilter, ...${parts} }
+      await using driver = await openSandboxDriver(options, parts)
+      await using cookie = await driver.prepare(${spec}, never)
+      const container = await cookie.run(never)
+      ${then}`
+    const between = Array.from({ length: 17 }, () => 'ignore' as const)
+    return spawn(process.execPath, ['--input-type=module', '-e', script], {
+      ...user,
+      cwd: '/',
+      stdio: ['ignore', 'pipe', 'inherit', ...between, descriptor],
+    })
+  }
+
+  /** Starts one, waits until its container is ready, and kills it. @returns how many of its processes still run */
+  const killNode = async (then = '', options: NodeOptions = {}): Promise<() => number> => {
+    const node = startNode(`${then}; console.log('ready'); await container.ended`, options)
+    await once(createInterface(node.stdout as Readable), 'line')
+    const started = descendants(node.pid as number)
+    assert.ok(started.length >= 2, 'bubblewrap and the function')
+    node.kill('SIGKILL')
+    await once(node, 'exit')
+    return () => started.filter(runs).length
+  }
+
+  test('is killed: its containers die with it, and the next one removes the rest', async () => {
+    const running = await killNode()
+    await until('the container to end', () => running() === 0)
+    assert.equal(left().length, 1)
+    assert.equal(claimsOf(data.path).length, onlyRoot ? 0 : 1)
+    await using _next = await open()
+    assert.deepEqual([left(), claimsOf(data.path)], [[], []])
+  })
+
+  test('is killed while a container is paused: what outlives it, the next one ends', async (t) => {
+    const next = await open()
+    if (!next.capabilities.pause) return t.skip('no control groups: run as root')
+    await next[Symbol.asyncDispose]()
+    const running = await killNode('await container.pause(never)')
+    await using _next = await open()
+    assert.deepEqual([running(), left(), claimsOf(data.path)], [0, [], []])
+  })
+
+  test('is killed where there are no control groups: the same', async () => {
+    const running = await killNode('', { parts: '{ openCgroups: async () => undefined }' })
+    await until('the container to end', () => running() === 0)
+    await using _next = await open()
+    assert.deepEqual(left(), [])
+  })
+
+  describe('left a record', () => {
+    let orphan: ChildProcess
+    let folder: string
+    let identity: Identity
+    beforeEach(async () => {
+      orphan = spawn('sleep', ['100'], { stdio: 'ignore' })
+      identity = identify(orphan.pid as number) as Identity
+      folder = join(data.path, 'sandbox', 'sl-orphan')
+      await mkdir(folder, { recursive: true })
+    })
+    afterEach(async () => {
+      if (runs(identity)) {
+        orphan.kill('SIGKILL')
+        await once(orphan, 'exit')
+      }
+    })
+
+    test('of a process that still runs: the next one ends it', async () => {
+      await writeRecord(folder, identity)
+      await using _next = await open()
+      assert.deepEqual([runs(identity), existsSync(folder)], [false, false])
+    })
+
+    test('of a pid that somebody else has now: the next one leaves it alone', async () => {
+      await writeRecord(folder, { pid: orphan.pid as number, startTime: 1 })
+      await using _next = await open()
+      assert.deepEqual([runs(identity), existsSync(folder)], [true, false])
+    })
+
+    test('that is cut off: the next one removes it', async () => {
+      await writeFile(join(folder, 'process.json'), '{"pid":')
+      await using _next = await open()
+      assert.deepEqual([runs(identity), existsSync(folder)], [true, false])
+    })
+  })
+
+  test('inherited a descriptor: it goes no further', async () => {
+    await using file = await openFile(join(data.path, 'secret'), 'w')
+    const spec = `specOf('upper', { mode: 'cold', command: ['ls', '-l', '/proc/self/fd'] })`
+    const node = startNode('console.log((await complete(container)).stdout)', { spec, descriptor: file.fd })
+    const listing = await text(node.stdout as Readable)
+    assert.match(listing, / 20 -> \/dev\/null/)
+    assert.doesNotMatch(listing, /secret/)
+  })
+
+  test('is not root: it runs functions as itself, and says what is missing', {
+    skip: onlyRoot,
+  }, async (t) => {
+    const user = { uid: 54_321, gid: 54_321 }
+    const barrier = await findBarrier(join(import.meta.dirname, 'sandbox.ts'), user)
+    if (barrier) return t.skip(`chmod o+x ${barrier}`)
+    await chown(data.path, user.uid, user.gid)
+    const node = startNode(
+      'console.log(JSON.stringify({ ...driver.capabilities, answer: (await call(container)).body }))',
+      { user },
+    )
+    const { answer, isolates, limits, warnings } = JSON.parse(await text(node.stdout as Readable))
+    assert.equal(answer, 'still here')
+    assert.deepEqual(isolates, ['files', 'processes', 'network', 'calls'])
+    assert.deepEqual(limits, ['disk'])
+    assert.match(warnings.join('\n'), /No control groups can be made here/)
+    assert.match(warnings.join('\n'), /Functions run as your user/)
+  })
+})
+
+interface NodeOptions {
+  readonly spec?: string
+  readonly user?: { readonly uid?: number; readonly gid?: number }
+  readonly descriptor?: number | 'ignore'
+  readonly parts?: string
+}
+
+function runs({ pid, startTime }: Identity): boolean {
+  const stat = readStat(pid)
+  return stat?.startTime === startTime && !stat.zombie
+}
+
+function descendants(pid: number): Identity[] {
+  const all = readdirSync('/proc').flatMap((name) =>
+    /^\d+$/.test(name) ? (readStat(Number(name)) ?? []) : [],
+  )
+  const below = (parent: number): Identity[] =>
+    all.filter((stat) => stat.parent === parent).flatMap((stat) => [stat, ...below(stat.pid)])
+  return below(pid)
+}
+
+/** The users that are taken for the containers of a data folder. */
+function claimsOf(dataDir: string): string[] {
+  if (!existsSync(CLAIMS)) return []
+  return readdirSync(CLAIMS).filter((uid) => ownerOf(uid) === join(dataDir, 'sandbox'))
+}
+
+function ownerOf(uid: string): string | undefined {
+  try {
+    return readlinkSync(join(CLAIMS, uid))
+  } catch {
+    return undefined // given back in the meantime
+  }
+}

@@ -1,0 +1,105 @@
+import { statSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, limit, sleep } from '../../core/clock.ts'
+import { messageOf } from '../../core/errors.ts'
+import { DriverError } from '../driver.ts'
+import type { Room } from './bubblewrap.ts'
+import { identify, makeFolder } from './folder.ts'
+import { openIo } from './io.ts'
+import { type Launched, type LaunchOptions, launch } from './launch.ts'
+import { findBarrier } from './reach.ts'
+import { makeMountPoint } from './rootfs.ts'
+import type { User } from './users.ts'
+
+export interface ProbeOptions extends Pick<LaunchOptions, 'bwrap' | 'filter' | 'masks' | 'inherited'> {
+  /** The folder of all containers. */
+  readonly root: string
+  /** The rootfs of bundles; without one, an empty folder will do. */
+  readonly rootfs: string | undefined
+  readonly user: User | undefined
+  readonly clock: Clock
+}
+
+/** No rootfs has it: that nothing but this is missing says that all else is there. */
+const NOTHING = '/.sluice-probe'
+
+const LIMIT = 30_000
+
+/**
+ * Makes a sandbox in every way as for a container, but for the program, and looks into it.
+ * @throws DriverError `unavailable` with what is wrong and what to do
+ */
+export async function probe(options: ProbeOptions): Promise<void> {
+  const { root, user, clock } = options
+  await using folder = await makeFolder(root, user)
+  const rootfs = options.rootfs ?? (await makeRootfs(folder.path))
+  const files = { '/etc/hosts': await folder.write('hosts', '') }
+  const room: Room = {
+    ...{ rootfs, files, volumes: [], tmpfsSize: 4096, uid: 1000, gid: 1000 },
+    ...{ hostname: 'probe', network: false, env: {}, workDir: '/' },
+  }
+  const reason = await tryOut({ ...options, room, mode: 'hot', argv: [NOTHING], adopt() {} }, clock)
+  if (reason === undefined) return
+  for (const path of [rootfs, folder.path]) await refuseBarrier(path, user)
+  throw new DriverError('unavailable', `bubblewrap makes no sandbox here: ${reason}`)
+}
+
+async function makeRootfs(dir: string): Promise<string> {
+  const rootfs = join(dir, 'rootfs')
+  await mkdir(rootfs)
+  for (const target of ['/proc', '/dev', '/tmp']) makeMountPoint(rootfs, target, 'folder')
+  makeMountPoint(rootfs, '/etc/hosts', 'file')
+  return rootfs
+}
+
+/** @returns what went wrong */
+async function tryOut(options: LaunchOptions, clock: Clock): Promise<string | undefined> {
+  const { user } = options
+  let launched: Launched
+  try {
+    launched = await launch(options)
+  } catch (error) {
+    return `${messageOf(error)}${user ? `, as user ${user.uid}` : ''}`
+  }
+  launched.stdout.resume()
+  launched.stderr.resume()
+  using timer = limit(clock, LIMIT)
+  timer.signal.addEventListener('abort', () => process.kill(launched.pid, 'SIGKILL'), { once: true })
+  const first = await launched.first
+  const trouble = first === undefined ? undefined : await lookInto(first, user, clock, timer.signal)
+  launched.release()
+  const { complaint } = await launched.exit
+  await launched.drained
+  if (complaint.startsWith('execvp ')) return trouble
+  return complaint || trouble || `it was not done within ${LIMIT} ms`
+}
+
+/** Waits until the folder of its socket is there: before that, the process sees this machine's files. */
+async function lookInto(
+  pid: number,
+  user: User | undefined,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const uid = user?.uid ?? process.getuid?.()
+  try {
+    while (!signal.aborted && identify(pid)) {
+      using io = openIo(pid)
+      if (io && statSync(io.path).uid === uid) return undefined
+      await sleep(clock, 2, signal)
+    }
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+async function refuseBarrier(path: string, user: User | undefined): Promise<void> {
+  const barrier = user && (await findBarrier(path, user))
+  if (barrier)
+    throw new DriverError(
+      'unavailable',
+      `the users of containers cannot pass through ${barrier}: choose another data folder, or chmod o+x ${barrier}`,
+    )
+}

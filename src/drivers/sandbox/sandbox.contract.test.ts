@@ -1,0 +1,62 @@
+import { readdirSync, readlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { after, test } from 'node:test'
+import { canSandbox } from '../../../test/support/sandbox.ts'
+import { tempDir } from '../../../test/support/temp.ts'
+import { systemClock } from '../../core/clock.ts'
+import { openImages } from '../archive/archive.ts'
+import { driverContract } from '../driver.contract.ts'
+import { buildRigRuntime, saveImage } from './rig.contract.ts'
+import { groupsName, sandboxDriver } from './sandbox.ts'
+import { CLAIMS } from './users.ts'
+
+const skip = canSandbox()
+if (skip) test('the contract of the sandbox driver', { skip }, () => {})
+else await contract()
+
+async function contract() {
+  const data = await tempDir()
+  after(() => data[Symbol.asyncDispose]())
+  const runtime = await buildRigRuntime(data.path)
+  const dir = join(data.path, 'images')
+  const image = await saveImage(dir)
+  const root = join(data.path, 'sandbox')
+  const images = openImages({ dir, cache: join(data.path, 'unpacked') })
+
+  driverContract(
+    'sandbox',
+    () => sandboxDriver({ dataDir: data.path, clock: systemClock, runtime, images }),
+    {
+      ...(image !== undefined && { image }),
+      left: async () => [
+        ...list(root),
+        ...groupsIn(groupsName(root)),
+        ...list(CLAIMS).filter((uid) => ownerOf(uid) === root),
+      ],
+    },
+  )
+}
+
+/** Those of containers, in any tree. */
+function groupsIn(name: string): string[] {
+  const entries = readdirSync('/sys/fs/cgroup', { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isDirectory() && basename(entry.parentPath) === name)
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
+function ownerOf(uid: string): string | undefined {
+  try {
+    return readlinkSync(join(CLAIMS, uid))
+  } catch {
+    return undefined
+  }
+}
+
+function list(dir: string): string[] {
+  try {
+    return readdirSync(dir)
+  } catch {
+    return []
+  }
+}
