@@ -107,7 +107,7 @@ function testDriver({ name, skip, endsTogether, besides, open }: Row): void {
       const spec = specOf(bundle, bomb, changes)
       await using cookie = await driver.prepare(spec, never)
       await using container = await cookie.run(never)
-      using _limit = systemClock.after(LONGEST + 5_000, () => void container.stop('killed'))
+      using _limit = systemClock.after(spec.timeout + 5_000, () => void container.stop('killed'))
       await watch(container)
       await container.stop('cancelled')
       assert.deepEqual(running(), [], 'nothing of it is left')
@@ -163,7 +163,7 @@ function testDriver({ name, skip, endsTogether, besides, open }: Row): void {
     )
 
     test('one that writes without end costs this process no memory, nor more log than it may write', () =>
-      drop('flood', { logLimit: MIB, cpus: 0 }, async (container) => {
+      drop('flood', { logLimit: MIB, cpus: 0, timeout: 4 * LONGEST }, async (container) => {
         const growth = growthOf(systemClock)
         const [bytes, log] = await Promise.all([count(container.stdout), text(container.stderr)])
         assert.deepEqual([bytes, (await container.ended).status], [1024 * MIB, 'success'])

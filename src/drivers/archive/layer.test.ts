@@ -66,6 +66,12 @@ test('an opaque whiteout leaves only what its own layer adds, wherever it stands
   assert.deepEqual(await r.list(), ['d', 'd/later', 'd/sub', 'd/sub/new'])
 })
 
+test('a whiteout does not touch what its own layer adds', async () => {
+  await using r = await rig()
+  await r.unpack([{ name: 'a', content: 'old' }], [{ name: 'a', content: 'new' }, { name: '.wh.a' }])
+  assert.equal(await r.read('a'), 'new')
+})
+
 test('a whiteout cannot name the folder above', async () => {
   await using r = await rig()
   await assert.rejects(r.unpack([{ name: '.wh...' }]), { fault: 'bad-spec' })
@@ -88,6 +94,12 @@ for (const up of ['..', '../..', '/..', '/../../outside'])
     await r.unpack([link('a', up), { name: 'a/outside/canary', content: 'dead' }])
     await r.untouched()
   })
+
+test('an absolute link in a folder starts at the root', async () => {
+  await using r = await rig()
+  await r.unpack([dir('usr'), link('d/l', '/usr'), { name: 'd/l/a' }])
+  assert.deepEqual(await r.list(), ['d', 'd/l', 'usr', 'usr/a'])
+})
 
 test('an absolute link out of the root leads to the same name inside', async () => {
   await using r = await rig()

@@ -87,12 +87,14 @@ for (const name of ['docker', 'podman'] as const) {
   })
 }
 
+const ulimit = (Name: string) => ({ Name, Soft: 1024, Hard: 1024 })
+
 /** The exit code of a shell's script in a container of its own. */
 async function run(docker: Docker, image: string, script: string): Promise<number> {
   const container = await docker.createContainer({
     Image: image,
     Cmd: ['/bin/sh', '-c', script],
-    HostConfig: { NetworkMode: 'none', Ulimits: [{ Name: 'nofile', Soft: 1024, Hard: 1024 }] },
+    HostConfig: { NetworkMode: 'none', Ulimits: ['nofile', 'nproc'].map(ulimit) }, // podman's own ask for rights
   })
   try {
     await container.start()

@@ -88,7 +88,7 @@ const tmpfs = (path: string, size: number, mode: string): string[] => [
 /** What container engines hide of /proc, and what they make read-only: a kernel has some of it. */
 const HIDDEN_FILES = ['kcore', 'keys', 'latency_stats', 'timer_list', 'timer_stats', 'sched_debug']
 const HIDDEN_FOLDERS = ['acpi', 'asound', 'scsi']
-const READ_ONLY = ['sys', 'bus', 'fs', 'irq', 'sysrq-trigger']
+const READ_ONLY = ['sys', 'bus', 'fs', 'irq', 'pressure', 'sysrq-trigger']
 
 /** A file bound without devices cannot be opened: better than empty. */
 export function maskProc(proc = '/proc'): string[] {
