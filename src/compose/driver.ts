@@ -47,7 +47,7 @@ export async function openDriver(settings: DriverSettings, around: Surroundings)
     try {
       return await openers[name](settings, around)
     } catch (error) {
-      if (!(error instanceof DriverError)) throw error
+      if (!isMissing(error)) throw error
       reasons.push(`${name}: ${error.message}`)
     }
   }
@@ -58,6 +58,10 @@ export async function openDriver(settings: DriverSettings, around: Surroundings)
   around.log.warn({ reasons }, 'no container engine and no sandbox here: functions run as plain processes')
   return openers.process(settings, around)
 }
+
+/** What a machine lacks, rather than what went wrong on it. */
+const isMissing = (error: unknown): error is Error =>
+  error instanceof DriverError || (error instanceof SluiceError && error.code === 'driver')
 
 type Opener = (settings: DriverSettings, around: Surroundings) => Promise<Driver>
 
@@ -83,6 +87,8 @@ const openers: Readonly<Record<DriverName, Opener>> = {
 
   async sandbox({ dataDir }, { clock, log }) {
     const { sandboxDriver } = await import('../drivers/sandbox/sandbox.ts')
+    const { findBubblewrap } = await import('../drivers/sandbox/bubblewrap.ts')
+    if (!findBubblewrap()) throw new DriverError('unavailable', 'bubblewrap (bwrap) is not installed')
     const { openImages } = await import('../drivers/archive/archive.ts')
     const images = openImages({ dir: join(dataDir, 'images'), cache: join(dataDir, 'sandbox', 'images') })
     return sandboxDriver({ dataDir, clock, runtime: await buildBase(dataDir, log), images })
@@ -100,14 +106,10 @@ const openers: Readonly<Record<DriverName, Opener>> = {
 }
 
 /** The base runtime that bundles run on; made once a data folder and version. */
-async function buildBase(dataDir: string, log: Logger) {
-  const { buildRuntime } = await import('../drivers/runtime/runtime.ts')
-  return buildRuntime({
-    dir: join(dataDir, 'runtime'),
-    fdk: FDK,
+const buildBase = async (dataDir: string, log: Logger) =>
+  (await import('./runtime.ts')).buildBaseRuntime(dataDir, {
     onStep: (step) => log.info({ step }, 'building the base runtime'),
   })
-}
 
 /** @throws DriverError `unavailable` when nothing says where an engine is */
 function engineHost({ host }: DockerEnvironment): string {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { extract } from 'tar-stream'
 import { messageOf, SluiceError } from '../core/errors.ts'
+import { listBelow } from '../core/folder.ts'
 import type { BundleStore } from '../store/store.ts'
 
 const DAY = 24 * 3_600_000
@@ -119,8 +120,9 @@ async function unpack(tar: Uint8Array, dir: string): Promise<void> {
 
 /** Removes a tree whose folders are read-only (which only root may do directly). */
 async function removeReadOnly(path: string): Promise<void> {
-  for (const entry of await readdir(path, { recursive: true, withFileTypes: true }).catch(() => [])) {
-    if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o755).catch(() => {})
+  for (const name of await listBelow(path).catch(() => [])) {
+    const below = join(path, name)
+    if ((await lstat(below)).isDirectory()) await chmod(below, 0o755).catch(() => {})
   }
   await rm(path, { recursive: true, force: true })
 }

@@ -89,10 +89,10 @@ export function optionsContract(rig: Rig): void {
     async () => {
       const changes = { writableRoot: true, user: '0:0' }
       const one = await probe(changes)
-      await one.get('write', { path: '/made', text: 'here' })
-      assert.equal(await one.get('read', { path: '/made' }), 'here')
+      await one.get('write', { path: '/etc/made', text: 'here' })
+      assert.equal(await one.get('read', { path: '/etc/made' }), 'here')
       const other = await probe(changes)
-      assert.equal((await other.ask('read', { path: '/made' })).error, 'ENOENT')
+      assert.equal((await other.ask('read', { path: '/etc/made' })).error, 'ENOENT')
     },
   )
 }

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { isThere } from '../../core/folder.ts'
 import { DriverError } from '../driver.ts'
-import { isThere } from '../folder.ts'
 import type { Memory } from './memory.ts'
 
 const PLACES = ['/bin/busybox', '/usr/bin/busybox', '/usr/local/bin/busybox']

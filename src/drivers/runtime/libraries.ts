@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { messageOf } from '../../core/errors.ts'
+import { isThere } from '../../core/folder.ts'
 import { DriverError } from '../driver.ts'
-import { isThere } from '../folder.ts'
 import type { Memory } from './memory.ts'
 
 /** A shared object: where it belongs in the runtime, and the file of this machine. */

@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
+import { listBelow } from '../../core/folder.ts'
 import { DriverError } from '../driver.ts'
 import { readStat, untilGone } from '../process/tree.ts'
 import type { User } from './users.ts'
@@ -67,10 +68,11 @@ export async function makeFolder(root: string, user: User | undefined): Promise<
             mode: constants.COPYFILE_FICLONE,
             filter,
           })
-          for (const file of [target, ...(await contents(target))]) {
+          for (const name of ['', ...(await listBelow(target))]) {
             signal.throwIfAborted()
-            const { mode } = await lstat(file)
-            await give(file, mode & 0o111 ? 0o750 : 0o640)
+            const file = join(target, name)
+            const stats = await lstat(file)
+            if (!stats.isSymbolicLink()) await give(file, stats.mode & 0o111 ? 0o750 : 0o640)
           }
           return target
         },
@@ -78,12 +80,6 @@ export async function makeFolder(root: string, user: User | undefined): Promise<
       ),
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
   }
-}
-
-/** Folders and files, no links. */
-async function contents(dir: string): Promise<string[]> {
-  const entries = await readdir(dir, { recursive: true, withFileTypes: true })
-  return entries.filter((entry) => !entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name))
 }
 
 async function attempt<T>(what: string, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {

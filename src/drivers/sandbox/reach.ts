@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs'
-import { lstat, readdir, stat } from 'node:fs/promises'
+import { lstat, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { listBelow } from '../../core/folder.ts'
 import type { User } from './users.ts'
 
 const READ = 4
@@ -25,10 +26,10 @@ export async function reaches(dir: string, user: User, write: boolean): Promise<
 /** Whether a user may read a folder and everything in it. */
 async function reads(dir: string, user: User): Promise<boolean> {
   if (!(await reaches(dir, user, false))) return false
-  for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
-    if (entry.isSymbolicLink()) continue
-    const wanted = entry.isDirectory() ? READ | SEARCH : READ
-    if (!grants(await lstat(join(entry.parentPath, entry.name)), user, wanted)) return false
+  for (const name of await listBelow(dir)) {
+    const stats = await lstat(join(dir, name))
+    if (stats.isSymbolicLink()) continue
+    if (!grants(stats, user, stats.isDirectory() ? READ | SEARCH : READ)) return false
   }
   return true
 }
