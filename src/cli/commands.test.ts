@@ -122,6 +122,25 @@ test('an app that exists already ends with exit code 4', async () => {
   assert.deepEqual([code, stderr], [4, 'sluice: App already exists: app shop\n'])
 })
 
+test('a function is created from an image, with its limits', async () => {
+  await using server = await startShop()
+  const before = server.requests.length
+  const line = 'create function shop pay registry.example/pay:2 --memory 64 --config A=1'
+  const { code, stdout } = await sluice(server, line)
+  assert.equal(code, 0)
+  assert.match(stdout, /^Created function pay in app shop: http.*\/invoke\//)
+  const sent = server.requests.slice(before).find(({ method }) => method === 'POST')
+  const { app_id: _, ...body } = JSON.parse(sent?.body.toString() ?? '')
+  const expected = {
+    name: 'pay',
+    image: 'registry.example/pay:2',
+    memory: 64,
+    timeout: 30,
+    config: { A: '1' },
+  }
+  assert.deepEqual(body, expected)
+})
+
 test('a trigger is created on a function and its URL printed', async () => {
   await using server = await startShop()
   const { stdout } = await sluice(server, 'create trigger shop cart pay --source /pay')

@@ -1,15 +1,20 @@
 import { Command } from 'commander'
 import { type CommandFactory, gatherConfig, groupOf, withExamples } from './command.ts'
 import { print, printJson } from './io.ts'
+import { parseCount } from './server-options.ts'
 import { withClient } from './with-client.ts'
 
 export const createCommand: CommandFactory = (io) =>
   groupOf(
     withExamples(
-      new Command('create').alias('c').description('create an app or a trigger (functions: see "deploy")'),
+      new Command('create')
+        .alias('c')
+        .description(
+          'create an app, a function from an image, or a trigger (a function from a folder: see "deploy")',
+        ),
       'sluice create app myapp',
     ),
-    [appCommand(io), triggerCommand(io)],
+    [appCommand(io), functionCommand(io), triggerCommand(io)],
   )
 
 interface AppOptions {
@@ -34,6 +39,38 @@ const appCommand: CommandFactory = (io) =>
       ),
     'sluice create app myapp',
     'sluice create app myapp --config GREETING=hello',
+  )
+
+interface FunctionOptions {
+  readonly memory: number
+  readonly timeout: number
+  readonly config: Readonly<Record<string, string>>
+  readonly json?: boolean
+}
+
+const functionCommand: CommandFactory = (io) =>
+  withExamples(
+    new Command('function')
+      .aliases(['fn', 'f'])
+      .description('create a function from an image on the container contract')
+      .argument('<app>', 'name of the app')
+      .argument('<function>', 'name of the function')
+      .argument('<image>', 'reference of the image, like registry.example:5000/hello:1')
+      .option('--memory <MiB>', 'memory of one container', parseCount, 128)
+      .option('--timeout <seconds>', 'time one call may run', parseCount, 30)
+      .option('--config <key=value>', 'config of the function; may be repeated', gatherConfig, {})
+      .option('--json', 'print JSON')
+      .action((appName: string, name: string, image: string, options: FunctionOptions) =>
+        withClient(io, async (client) => {
+          const { json, ...settings } = options
+          const app = await client.app(appName)
+          const fn = await client.create('fns', { app_id: app.id, name, image, ...settings })
+          if (json) printJson(io, fn)
+          else print(io, `Created function ${fn.name} in app ${app.name}: ${client.invokeUrl(fn)}`)
+        }),
+      ),
+    'sluice create function myapp hello registry.example:5000/hello:1',
+    'sluice create function myapp hello hello:2 --memory 256 --timeout 60',
   )
 
 const triggerCommand: CommandFactory = (io) =>

@@ -200,6 +200,11 @@ export async function pushImage(
 ): Promise<PushedImage> {
   const ref = `${registry.address}/${name}`
   await makeImage(docker, ref, { layers, size })
+  return moveImage(docker, registry, ref)
+}
+
+/** Pushes an image to the registry that its name begins with; the engine has it no longer then. */
+export async function moveImage(docker: Dockerode, registry: Registry, ref: string): Promise<PushedImage> {
   const { user: username, password } = registry.login
   const image = docker.getImage(ref)
   try {
@@ -240,7 +245,7 @@ interface PushEvent {
   readonly aux?: { readonly Digest?: string }
 }
 
-function follow(docker: Dockerode, stream: NodeJS.ReadableStream): Promise<PushEvent[]> {
+export function follow(docker: Dockerode, stream: NodeJS.ReadableStream): Promise<PushEvent[]> {
   return new Promise((resolve, reject) => {
     docker.modem.followProgress(stream, (error: Error | null, events: PushEvent[]) => {
       const failed = events?.find((event) => event.error)

@@ -1,5 +1,5 @@
 import type { Boundary, Capabilities, Limit, SpecOption } from '../driver.ts'
-import { MEASURES } from '../sandbox/metrics.ts'
+import { MEASURES } from '../meter.ts'
 
 /** What an engine says of itself, as far as it is used. */
 export interface EngineInfo {

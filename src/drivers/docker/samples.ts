@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts'
 import { type GroupCounters, readCgroup } from '../cgroup/cgroup.ts'
 import type { Stat } from '../driver.ts'
 import { Measurements, measure } from '../measurements.ts'
-import { meter } from '../sandbox/metrics.ts'
+import { meter } from '../meter.ts'
 import type { Engine } from './engine.ts'
 
 export interface SampleOptions {

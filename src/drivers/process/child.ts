@@ -3,8 +3,8 @@ import type { Readable, Writable } from 'node:stream'
 import { type Clock, sleep } from '../../core/clock.ts'
 import type { ContainerMode, RunResult, StopReason } from '../driver.ts'
 import { holdOutput, type Output } from '../output.ts'
+import { killTree, signalGroup, untilGone } from '../tree.ts'
 import type { Command } from './command.ts'
-import { killTree, signalGroup, untilGone } from './tree.ts'
 
 export interface ChildOptions {
   readonly mode: ContainerMode

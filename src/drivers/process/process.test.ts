@@ -22,9 +22,9 @@ import {
   specOf,
 } from '../contract/support.ts'
 import { type Container, type ContainerSpec, type Cookie, type Driver, StartError } from '../driver.ts'
+import { readStat } from '../tree.ts'
 import { processDriver } from './process.ts'
 import { writeRecord } from './record.ts'
-import { readStat } from './tree.ts'
 
 const bootstrap = join(import.meta.dirname, '../../fdk/bootstrap.cjs')
 const openDriver = (dataDir: string) =>

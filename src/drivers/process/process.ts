@@ -10,12 +10,12 @@ import {
   type Driver,
   DriverError,
 } from '../driver.ts'
+import { shieldInherited } from '../inherited.ts'
 import { measure } from '../measurements.ts'
 import { awaitSocket, makeShortDir, type PinnedSocket, removeDir } from '../socket.ts'
 import { checkSpec } from '../spec.ts'
 import { type Child, type ChildOptions, startChild } from './child.ts'
 import { type Command, commandOf, type Places } from './command.ts'
-import { shieldInherited } from './inherited.ts'
 import { findPrefix } from './prefix.ts'
 import { reap, removeRecord, writeRecord } from './record.ts'
 import { measurable, usageOf } from './usage.ts'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { removeDir } from '../socket.ts'
-import { killTree, readStat, untilGone } from './tree.ts'
+import { killTree, readStat, untilGone } from '../tree.ts'
 
 /** What is needed to remove a container whose node has died: a file `<id>.json` that exists as long as it does. */
 export interface ContainerRecord {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../../core/clock.ts'
 import type { Metric, Stat } from '../driver.ts'
-import { family, readStat } from './tree.ts'
+import { family, readStat } from '../tree.ts'
 
 /** What can be measured of processes here: on Linux all that they are asked for, elsewhere nothing. */
 export function measurable(): readonly Metric[] {

@@ -4,11 +4,11 @@ import { messageOf } from '../../core/errors.ts'
 import type { Cgroup } from '../cgroup/cgroup.ts'
 import { DriverError, type RunResult, type StopReason } from '../driver.ts'
 import { Measurements, measure } from '../measurements.ts'
+import { meter } from '../meter.ts'
 import { holdOutput, type Output } from '../output.ts'
 import { classify, type Verdict } from './classify.ts'
 import { endProcess, type Identity, identify, writeRecord } from './folder.ts'
 import { type Launched, type LaunchOptions, launch } from './launch.ts'
-import { meter } from './metrics.ts'
 
 export interface BoxOptions extends Omit<LaunchOptions, 'adopt'> {
   /** Holds its processes; `undefined` where nothing can be limited. */

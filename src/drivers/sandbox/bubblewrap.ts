@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { IO_DIR, IO_SIZE } from '../io.ts'
 
 /** What a container sees of files, and who it is. All sources are real paths that its user can reach. */
 export interface Room {
@@ -32,12 +33,8 @@ export const BLOCK_FD = 4
 export const ARGS_FD = 5
 export const FILTER_FD = 6
 
-/** Where a container's socket is, inside. A file system of its own: what fills it fills nothing else. */
-export const IO_DIR = '/tmp/iofs'
 export const BUNDLE_DIR = '/function'
 
-/** For a socket and some names. */
-const IO_SIZE = 64 * 1024
 /**
  * What confines a container, on the command line; where the mounts and the environment come from is read from
  * {@link ARGS_FD}, so that no secret shows in a list of processes, and that nothing runs unconfined when this

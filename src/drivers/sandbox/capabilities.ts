@@ -1,6 +1,6 @@
 import type { CgroupTree } from '../cgroup/cgroup.ts'
 import type { Capabilities } from '../driver.ts'
-import { MEASURES } from './metrics.ts'
+import { MEASURES } from '../meter.ts'
 
 /** What of the sandbox this machine has. */
 export interface Found {

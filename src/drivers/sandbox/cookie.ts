@@ -1,10 +1,10 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Cgroup, CgroupTree } from '../cgroup/cgroup.ts'
-import { type Container, type ContainerSpec, type Cookie, DriverError, StartError } from '../driver.ts'
-import { awaitSocket, type PinnedSocket } from '../socket.ts'
+import { type Container, type ContainerSpec, type Cookie, DriverError } from '../driver.ts'
+import { awaitSocketInside, openIo } from '../io.ts'
+import type { PinnedSocket } from '../socket.ts'
 import { type Box, startBox } from './box.ts'
 import { makeFolder } from './folder.ts'
-import { openIo } from './io.ts'
 import type { LaunchOptions } from './launch.ts'
 import { furnish, type Surroundings } from './prepare.ts'
 import type { Users } from './users.ts'
@@ -92,27 +92,9 @@ async function run(spec: ContainerSpec, prepared: Prepared, signal: AbortSignal)
 }
 
 /** @throws StartError */
-async function findSocket(
-  box: Box,
-  spec: ContainerSpec,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<PinnedSocket> {
+function findSocket(box: Box, spec: ContainerSpec, clock: Clock, signal: AbortSignal): Promise<PinnedSocket> {
   const container = { ended: box.ended, stop: box.stop, output: box.output.tail }
-  using io = await openIoOrStop(box)
-  if (io) return await awaitSocket(io.path, { timeoutMs: spec.startTimeout, clock, signal, container })
-  const result = await box.ended
-  const text = `the function did not start: ${result.error ?? 'it ended'}`
-  throw new StartError('exited', text, result, box.output.tail())
-}
-
-async function openIoOrStop(box: Box): Promise<ReturnType<typeof openIo>> {
-  try {
-    return openIo(box.pid)
-  } catch (error) {
-    await box.stop('cancelled')
-    throw error
-  }
+  return awaitSocketInside(() => openIo(box.pid), { timeoutMs: spec.startTimeout, clock, signal, container })
 }
 
 function makeContainer(

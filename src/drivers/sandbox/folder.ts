@@ -18,7 +18,7 @@ import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import { listBelow } from '../../core/folder.ts'
 import { DriverError } from '../driver.ts'
-import { readStat, untilGone } from '../process/tree.ts'
+import { readStat, untilGone } from '../tree.ts'
 import type { User } from './users.ts'
 
 /** What a container has on disk: its user may read it, and nobody but this process may write it. */

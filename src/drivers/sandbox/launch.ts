@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import { messageOf } from '../../core/errors.ts'
 import { type ContainerMode, DriverError } from '../driver.ts'
-import type { Shield } from '../process/inherited.ts'
+import type { Shield } from '../inherited.ts'
 import { ARGS_FD, BLOCK_FD, confinement, FILTER_FD, furniture, type Room, STATUS_FD } from './bubblewrap.ts'
 import type { User } from './users.ts'
 

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path/posix'
 import type { OpenImage } from '../archive/archive.ts'
 import { type ContainerSpec, DriverError } from '../driver.ts'
+import { IO_DIR } from '../io.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { SOCKET_NAME } from '../socket.ts'
-import { BUNDLE_DIR, IO_DIR } from './bubblewrap.ts'
+import { BUNDLE_DIR } from './bubblewrap.ts'
 
 /** What runs bundles: a rootfs, with paths inside of Node and of the file that runs an entry. */
 export type SandboxRuntime = Pick<Runtime, 'dir' | 'node' | 'bootstrap'>

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { Clock } from '../../core/clock.ts'
-import type { Cgroup } from '../cgroup/cgroup.ts'
-import type { Metric, Stat } from '../driver.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Cgroup } from './cgroup/cgroup.ts'
+import type { Metric, Stat } from './driver.ts'
 
 export interface MeterOptions {
   readonly group: Pick<Cgroup, 'sample'>

@@ -1,7 +1,12 @@
 import { closeSync, constants, openSync } from 'node:fs'
-import { messageOf } from '../../core/errors.ts'
-import { DriverError } from '../driver.ts'
-import { IO_DIR } from './bubblewrap.ts'
+import { messageOf } from '../core/errors.ts'
+import { DriverError, StartError } from './driver.ts'
+import { type AwaitSocketOptions, awaitSocket, type PinnedSocket } from './socket.ts'
+
+/** Where a container's socket is, inside. A file system of its own: what fills it fills nothing else. */
+export const IO_DIR = '/tmp/iofs'
+/** Bytes of it: for a socket and some names. */
+export const IO_SIZE: number = 64 * 1024
 
 /** The folder of a container's socket, open: its own path means another one's once the container is gone. */
 export interface IoFolder extends Disposable {
@@ -38,8 +43,36 @@ export function openIo(pid: number): IoFolder | undefined {
   } catch (error) {
     close()
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw new DriverError('unavailable', `cannot look into the sandbox: ${messageOf(error)}`, {
+    throw new DriverError('unavailable', `cannot look into the container: ${messageOf(error)}`, {
       cause: error,
     })
+  }
+}
+
+/**
+ * Waits for the socket in a folder that `open` finds, as {@link openIo} does. A container that has none is stopped.
+ * @throws StartError, DriverError, or the signal's reason
+ */
+export async function awaitSocketInside(
+  open: () => IoFolder | undefined,
+  options: AwaitSocketOptions,
+): Promise<PinnedSocket> {
+  const { container } = options
+  using io = await openOrStop(open, options)
+  if (io) return await awaitSocket(io.path, options)
+  const result = await container.ended
+  const text = `the function did not start: ${result.error ?? 'it ended'}`
+  throw new StartError('exited', text, result, container.output())
+}
+
+async function openOrStop(
+  open: () => IoFolder | undefined,
+  { container }: AwaitSocketOptions,
+): Promise<IoFolder | undefined> {
+  try {
+    return open()
+  } catch (error) {
+    await container.stop('cancelled')
+    throw error
   }
 }

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { type Clock, sleep } from '../../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 
 /** A process as Linux shows it. `startTime` (clock ticks since boot) tells a pid from its next user. */
 export interface ProcessStat {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { virtualClock } from '../../core/clock.ts'
-import { meter, parseNetwork } from './metrics.ts'
+import { virtualClock } from '../core/clock.ts'
+import { meter, parseNetwork } from './meter.ts'
 
 const NET_DEV = `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed

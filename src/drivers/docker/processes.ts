@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs'
+import { DriverError } from '../driver.ts'
+import { type IoFolder, openIo } from '../io.ts'
+
+/**
+ * Whether a process of this machine is a container's: the engine may count processes otherwise than this machine
+ * does, and then another one has that pid here.
+ */
+export function isProcessOf(id: string, pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, 'latin1').includes(id)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The folder of a container's socket, by way of its first process.
+ * @returns `undefined` when that is gone. @throws DriverError `unavailable` when it cannot be seen here
+ */
+export function openIoOf(id: string, pid: number): IoFolder | undefined {
+  const io = openIo(pid)
+  // Asked afterwards: then nobody else had the pid before.
+  if (!io || isProcessOf(id, pid)) return io
+  io[Symbol.dispose]()
+  if (openIo(pid) === undefined) return undefined
+  throw new DriverError('unavailable', `process ${pid} is not the container's here`)
+}
