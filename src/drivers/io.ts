@@ -57,9 +57,10 @@ export async function awaitSocketInside(
   open: () => IoFolder | undefined,
   options: AwaitSocketOptions,
 ): Promise<PinnedSocket> {
-  const { container } = options
+  const { clock, container, timeoutMs } = options
   using io = await openOrStop(open, options)
   if (io) return await awaitSocket(io.path, options)
+  using _deadline = clock.after(timeoutMs, () => container.stop('killed'))
   const result = await container.ended
   const text = `the function did not start: ${result.error ?? 'it ended'}`
   throw new StartError('exited', text, result, container.output())

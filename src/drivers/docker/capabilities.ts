@@ -20,10 +20,12 @@ export interface Found {
   readonly runtime: boolean
   /** Why it does not share this machine's files; `undefined` when it does. */
   readonly notShared: string | undefined
+  /** Why sockets cannot be inside of containers; `undefined` when they are. */
+  readonly notInside: string | undefined
 }
 
 export function capabilitiesOf(found: Found): Capabilities {
-  const { info, notShared, podman, runtime } = found
+  const { info, notInside, notShared, podman, runtime } = found
   const shared = notShared === undefined
   const filtered = hasFilter(info)
   const isolates: Boundary[] = ['files', 'processes', 'network', 'users']
@@ -33,8 +35,8 @@ export function capabilitiesOf(found: Found): Capabilities {
     isolates: filtered ? [...isolates, 'calls'] : isolates,
     runs: shared && runtime ? ['bundle', 'image'] : ['image'],
     modes: shared ? ['hot', 'cold'] : ['cold'],
-    // Not `disk`: the temporary folder has a size, the folder of a hot container's socket has none.
-    limits: limitsOf(info),
+    // Only a folder of the machine's for the socket has no size: one that has no hot containers has none.
+    limits: [...limitsOf(info), ...(shared && notInside !== undefined ? [] : (['disk'] as const))],
     options: [...options, ...(info.CPUShares ? (['cpuShares'] as const) : []), ...(shared ? VOLUMES : [])],
     pause: true,
     measures: MEASURES,
@@ -48,7 +50,7 @@ const VOLUMES: readonly SpecOption[] = ['volumes']
 const hasFilter = ({ SecurityOptions }: EngineInfo) =>
   (SecurityOptions ?? []).some((option) => /\bseccomp\b/.test(option) && !/unconfined/.test(option))
 
-const limitsOf = ({ CpuCfsQuota, MemoryLimit, PidsLimit }: EngineInfo): Limit[] => [
+const limitsOf = ({ CpuCfsQuota, MemoryLimit, PidsLimit }: EngineInfo): (keyof typeof LIMITED)[] => [
   ...(MemoryLimit ? (['memory'] as const) : []),
   ...(CpuCfsQuota ? (['cpu'] as const) : []),
   ...(PidsLimit ? (['pids'] as const) : []),
@@ -56,7 +58,7 @@ const limitsOf = ({ CpuCfsQuota, MemoryLimit, PidsLimit }: EngineInfo): Limit[] 
 
 const LIMITED = { memory: 'memory', cpu: 'CPU time', pids: 'the number of processes' } as const
 
-function warningsOf({ host, info, notShared, podman, runtime, tls }: Found): string[] {
+function warningsOf({ host, info, notInside, notShared, podman, runtime, tls }: Found): string[] {
   const name = podman ? 'podman' : 'the Docker engine'
   const limits = limitsOf(info)
   const open = (['memory', 'cpu', 'pids'] as const).filter((limit) => !limits.includes(limit))
@@ -70,6 +72,10 @@ function warningsOf({ host, info, notShared, podman, runtime, tls }: Found): str
     [
       open.length > 0,
       `${capital(name)} does not limit ${open.map((limit) => LIMITED[limit]).join(', ')} on its machine.`,
+    ],
+    [
+      notShared === undefined && notInside !== undefined,
+      `What functions write beside their sockets fills this machine's disk: containers cannot be looked into (${notInside}).`,
     ],
     [
       info.MemoryLimit === true && info.SwapLimit === false,

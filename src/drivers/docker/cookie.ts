@@ -2,13 +2,15 @@ import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import type { GroupCounters } from '../cgroup/cgroup.ts'
 import { type Container, type ContainerSpec, type Cookie, DriverError } from '../driver.ts'
+import { awaitSocketInside } from '../io.ts'
 import type { Measurements } from '../measurements.ts'
 import { holdOutput, type Output } from '../output.ts'
-import { awaitSocket, type PinnedSocket } from '../socket.ts'
+import { type AwaitSocketOptions, awaitSocket, type PinnedSocket } from '../socket.ts'
 import { orUndo } from './abort.ts'
 import { type Attachment, attach, detached } from './attach.ts'
 import type { Engine } from './engine.ts'
 import { type Life, startFault, startLife } from './life.ts'
+import { openIoOf } from './processes.ts'
 import { type Exit, inspectState, refusalOf, setPaused, startContainer } from './requests.ts'
 import { findCounters, sampleLocally, sampleRemotely } from './samples.ts'
 
@@ -17,7 +19,7 @@ export interface CookieOptions {
   readonly clock: Clock
   /** The engine's. */
   readonly id: string
-  /** The container's folder. */
+  /** The folder of this machine in whose `io` a hot one makes its socket; without one that is inside. */
   readonly dir: string | undefined
   /** The engine's processes can be seen here. */
   readonly local: boolean
@@ -96,7 +98,8 @@ async function startRun(spec: ContainerSpec, options: CookieOptions): Promise<Ru
   // The end of its output is its last moment: soon after, the engine removes the group that counts.
   const drained = attachment.ended.then(() => void measuring.sawOom())
   const life = startLife({ engine, id, clock, starting, drained, sawOom: () => measuring.sawOom() })
-  const measuring = observe(spec, options, life)
+  const running = awaitRunning(engine, id, life)
+  const measuring = observe(spec, options, life, running)
   let socket: PinnedSocket | undefined
   const end = async () => {
     await life.stop('cancelled')
@@ -107,15 +110,15 @@ async function startRun(spec: ContainerSpec, options: CookieOptions): Promise<Ru
   return {
     life,
     async ready(signal) {
-      const running = await life.started.catch(async (error) => {
+      const started = await life.started.catch(async (error) => {
         await end()
         throw startFault(error)
       })
-      if (!running) attachment[Symbol.dispose]() // nothing comes any more
+      if (!started) attachment[Symbol.dispose]() // nothing comes any more
       if (spec.mode === 'hot') {
         const container = { ...life, output: output.tail }
         const waiting = { timeoutMs: spec.startTimeout, clock, signal, container }
-        socket = await awaitSocket(join(dir as string, 'io'), waiting)
+        socket = await findSocket(options, running, waiting)
       } else limitTime(spec, life, clock)
       output.started()
       options.ready()
@@ -123,6 +126,27 @@ async function startRun(spec: ContainerSpec, options: CookieOptions): Promise<Ru
     },
     end,
   }
+}
+
+/** @returns the pid of a container's first process, on the engine's machine; `undefined` when it does not run (any more) */
+async function awaitRunning(engine: Engine, id: string, { started }: Life): Promise<number | undefined> {
+  if (!(await started)) return undefined
+  const { Pid: pid, Running: running } = await inspectState(engine, id)
+  return running ? pid : undefined
+}
+
+/** @throws StartError, DriverError, or the signal's reason */
+async function findSocket(
+  { dir, id }: Pick<CookieOptions, 'dir' | 'id'>,
+  running: Promise<number | undefined>,
+  waiting: AwaitSocketOptions,
+): Promise<PinnedSocket> {
+  if (dir !== undefined) return awaitSocket(join(dir, 'io'), waiting)
+  const pid = await running.catch(async (error) => {
+    await waiting.container.stop('cancelled')
+    throw error
+  })
+  return awaitSocketInside(() => (pid === undefined ? undefined : openIoOf(id, pid)), waiting)
 }
 
 interface Parts {
@@ -165,14 +189,17 @@ interface Measuring {
 }
 
 /** Measures a container from its start to its end. */
-function observe(spec: ContainerSpec, { clock, engine, id, local }: CookieOptions, life: Life): Measuring {
+function observe(
+  spec: ContainerSpec,
+  { clock, engine, id, local }: CookieOptions,
+  { ended, startedAt }: Life,
+  running: Promise<number | undefined>,
+): Measuring {
   let group: GroupCounters | undefined
   let measurements: Measurements | undefined
-  const { ended, startedAt } = life
   const begin = async () => {
-    if (!(await life.started)) return undefined
-    const { Pid: pid, Running: running } = await inspectState(engine, id)
-    if (!running) return undefined
+    const pid = await running
+    if (pid === undefined) return undefined
     const common = { engine, id, ownNetwork: spec.network !== 'host', clock, ended }
     group = local ? findCounters(id, pid) : undefined
     measurements = group ? sampleLocally({ ...common, group, pid, startedAt }) : sampleRemotely(common)

@@ -19,6 +19,7 @@ import { type ImagePuller, imagePuller } from './pull.ts'
 import { ownerOf, reap } from './reap.ts'
 import { removeContainer } from './requests.ts'
 import { type RuntimeImage, type RuntimeLoader, runtimeLoader } from './runtime-image.ts'
+import { whyNotInside } from './trial.ts'
 
 export interface DockerDriverOptions {
   /** `unix:///path` or `tcp://host:port`. */
@@ -59,6 +60,10 @@ export async function dockerDriver(options: DockerDriverOptions): Promise<Driver
   const shared = notShared === undefined
   const loader = runtime && shared ? runtimeLoader(engine, runtime) : undefined
   await loader?.ensure()
+  const notInside =
+    loader && runtime
+      ? await whyNotInside({ engine, owner, image: loader.ref, node: runtime.node })
+      : 'there is no base runtime to try it'
   const capabilities = capabilitiesOf({
     info,
     host,
@@ -66,6 +71,7 @@ export async function dockerDriver(options: DockerDriverOptions): Promise<Driver
     podman: engine.podman,
     runtime: loader !== undefined,
     notShared,
+    notInside,
   })
   const { credentials = NO_CREDENTIALS, holders = 2, imageBudget = 0, onPull } = options
   const cleaner = undo.use(
@@ -76,7 +82,18 @@ export async function dockerDriver(options: DockerDriverOptions): Promise<Driver
     loader && runtime?.shell && holders > 0
       ? undo.use(holderPool({ engine, owner, image: loader.ref, size: holders }))
       : undefined
-  const parts = { ...{ capabilities, cleaner, clock, engine, loader, local: shared, owner } }
+  const parts = {
+    ...{
+      capabilities,
+      cleaner,
+      clock,
+      engine,
+      loader,
+      inside: notInside === undefined,
+      local: shared,
+      owner,
+    },
+  }
   return makeDriver({ ...parts, pool, puller, root, runtime, held: undo.move() })
 }
 
@@ -88,6 +105,8 @@ interface Parts {
   readonly clock: Clock
   readonly engine: Engine
   readonly loader: RuntimeLoader | undefined
+  /** Sockets are inside of containers. */
+  readonly inside: boolean
   /** The engine runs on this machine. */
   readonly local: boolean
   readonly owner: string
@@ -144,9 +163,9 @@ async function prepare(
   parts: Parts,
   closed: (cookie: Cookie) => void,
 ): Promise<Cookie> {
-  const { clock, engine, local, owner, pool, root, runtime } = parts
+  const { clock, engine, inside, local, owner, pool, root, runtime } = parts
   await using undo = new AsyncDisposableStack()
-  const dir = spec.mode === 'hot' ? await makeFolderOf(root) : undefined
+  const dir = spec.mode === 'hot' && !inside ? await makeFolderOf(root) : undefined
   if (dir !== undefined) undo.defer(() => removeDir(dir))
   const image = await takeImage(spec, signal, parts, undo)
   const holder = canJoin(spec) ? await pool?.take() : undefined

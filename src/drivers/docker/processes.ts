@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { DriverError } from '../driver.ts'
 import { type IoFolder, openIo } from '../io.ts'
 
 /**
@@ -15,14 +14,14 @@ export function isProcessOf(id: string, pid: number): boolean {
 }
 
 /**
- * The folder of a container's socket, by way of its first process.
- * @returns `undefined` when that is gone. @throws DriverError `unavailable` when it cannot be seen here
+ * The folder of a container's socket, by way of its first process; `undefined` when that is gone, or is not to be
+ * seen here.
+ * @throws DriverError `unavailable` when this process may not look into it
  */
 export function openIoOf(id: string, pid: number): IoFolder | undefined {
   const io = openIo(pid)
-  // Asked afterwards: then nobody else had the pid before.
+  // Asked afterwards: then nobody else had the pid when it was opened.
   if (!io || isProcessOf(id, pid)) return io
   io[Symbol.dispose]()
-  if (openIo(pid) === undefined) return undefined
-  throw new DriverError('unavailable', `process ${pid} is not the container's here`)
+  return undefined
 }

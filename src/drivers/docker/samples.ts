@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
@@ -7,6 +6,7 @@ import type { Stat } from '../driver.ts'
 import { Measurements, measure } from '../measurements.ts'
 import { meter } from '../meter.ts'
 import type { Engine } from './engine.ts'
+import { isProcessOf } from './processes.ts'
 
 export interface SampleOptions {
   readonly engine: Engine
@@ -20,8 +20,7 @@ export interface SampleOptions {
 /** The container's own counters, where the engine runs on this machine and shows processes as this one sees them. */
 export function findCounters(id: string, pid: number): GroupCounters | undefined {
   try {
-    // Another process may have that pid here.
-    return readFileSync(`/proc/${pid}/cgroup`, 'latin1').includes(id) ? readCgroup(pid) : undefined
+    return isProcessOf(id, pid) ? readCgroup(pid) : undefined
   } catch {
     return undefined
   }

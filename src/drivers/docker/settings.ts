@@ -1,5 +1,6 @@
 import type Dockerode from 'dockerode'
 import type { ContainerSpec } from '../driver.ts'
+import { IO_DIR, IO_SIZE } from '../io.ts'
 import { SOCKET_NAME } from '../socket.ts'
 import type { RuntimeImage } from './runtime-image.ts'
 
@@ -11,7 +12,10 @@ export interface Surroundings {
   readonly image: string
   readonly runtime: RuntimeImage | undefined
   readonly podman: boolean
-  /** The container's own folder on this machine; a hot one's socket is in `io` of it. */
+  /**
+   * The container's own folder on this machine, a hot one's socket is in `io` of it; without one the socket is in a
+   * small file system of the container's.
+   */
   readonly dir: string | undefined
   /** Id of the container whose network it joins. */
   readonly holder: string | undefined
@@ -26,7 +30,6 @@ const LABEL = 'sluice.label.'
 
 const DEFAULT_PIDS = 256
 const DEFAULT_TMPFS = 64 * 1024 ** 2
-const IO_DIR = '/tmp/iofs'
 const PLENTY = 16_384
 
 export const containerName = ({ id }: Pick<ContainerSpec, 'id'>): string => `sluice-${id}`
@@ -91,14 +94,12 @@ function environmentOf({ env, mode }: ContainerSpec): Record<string, string> {
   return { HOME: '/tmp', ...env, ...listener }
 }
 
-function limitsOf(spec: ContainerSpec): Dockerode.HostConfig {
-  const { cpuShares, cpus, memory, pids, tmpfsSize } = spec
+function limitsOf({ cpuShares, cpus, memory, pids }: ContainerSpec): Dockerode.HostConfig {
   return {
     PidsLimit: pids || DEFAULT_PIDS,
     ...(memory > 0 && { Memory: memory, MemorySwap: memory }),
     ...(cpus > 0 && { NanoCpus: Math.round(cpus * 1e9) }),
     ...(cpuShares !== undefined && { CpuShares: cpuShares }),
-    Tmpfs: { '/tmp': `rw,nosuid,nodev,exec,mode=1777,size=${tmpfsSize || DEFAULT_TMPFS}` },
   }
 }
 
@@ -117,7 +118,16 @@ function openingsOf(spec: ContainerSpec, { dir, holder }: Surroundings): Dockero
       ExtraHosts: Object.entries(extraHosts).map(([name, address]) => `${name}:${address}`),
     }),
     Mounts: mounts,
+    Tmpfs: {
+      '/tmp': `rw,nosuid,nodev,exec,mode=1777,size=${spec.tmpfsSize || DEFAULT_TMPFS}`,
+      ...(spec.mode === 'hot' && dir === undefined && SOCKET_FOLDER),
+    },
   }
+}
+
+/** Any user of the container may make its socket in it. */
+export const SOCKET_FOLDER: Readonly<Record<string, string>> = {
+  [IO_DIR]: `rw,nosuid,nodev,noexec,mode=1777,size=${IO_SIZE}`,
 }
 
 const NETWORKS = { none: 'none', outbound: 'bridge', host: 'host' } as const
