@@ -34,6 +34,8 @@ export interface NodeSettings {
   readonly driver: DriverChoice
   /** Bytes that containers may be promised. @default what the machine leaves */
   readonly memory?: number | undefined
+  /** Bytes of disk that images pulled by an engine may take. @default all are kept */
+  readonly imageBudget?: number | undefined
   /** Milliseconds that running calls get when the node stops. @default 30000 */
   readonly grace?: number | undefined
 }
@@ -124,17 +126,14 @@ interface Machine {
 }
 
 async function openMachine(
-  settings: Pick<NodeSettings, 'dataDir' | 'store' | 'driver'>,
+  settings: Pick<NodeSettings, 'dataDir' | 'store' | 'driver' | 'imageBudget'>,
   world: World,
   undo: AsyncDisposableStack,
   listen: Address,
 ): Promise<Machine> {
   const { clock } = world
-  const exposed = !isLoopback(listen.host)
   const store = undo.use(await sqliteStore({ file: storeFile(settings) }))
-  const driver = undo.use(
-    await openDriver({ driver: settings.driver, dataDir: settings.dataDir, exposed }, world),
-  )
+  const driver = undo.use(await openDriver({ ...settings, exposed: !isLoopback(listen.host) }, world))
   const bundles = new BundleCache({
     dir: join(settings.dataDir, 'bundles'),
     store: store.bundles,

@@ -35,6 +35,11 @@ export const nodeOptions = (command: Command): Command =>
       'memory that containers may be promised, like 2G (default: nine tenths of what is free)',
       parseSize,
     )
+    .option(
+      '--image-budget <size>',
+      'disk that pulled images may take, like 20G; the least recently used go first (default: all are kept)',
+      parseSize,
+    )
     .option('--grace <time>', 'how long running calls may take to end when it stops', parseTimeLimit, 30_000)
 
 export const balancerOptions = (command: Command): Command =>
@@ -75,6 +80,7 @@ function parseSize(text: string): number {
 /** Options of the roles as commander hands them over. */
 export interface RoleOptions {
   readonly memory?: number
+  readonly imageBudget?: number
   readonly grace?: number
   readonly strategy?: StrategyName
   readonly hcInterval?: number
@@ -86,6 +92,7 @@ export interface RoleOptions {
 /** The same, in the words of the roles. */
 export interface RoleSettings {
   readonly memory: number | undefined
+  readonly imageBudget: number | undefined
   readonly grace: number | undefined
   readonly strategy: StrategyName
   readonly healthInterval: number | undefined
@@ -96,6 +103,7 @@ export interface RoleSettings {
 
 export const roleSettings = (options: RoleOptions): RoleSettings => ({
   memory: options.memory,
+  imageBudget: options.imageBudget,
   grace: options.grace,
   strategy: options.strategy ?? 'fnlb',
   healthInterval: options.hcInterval,

@@ -13,6 +13,8 @@ export interface DriverSettings {
   readonly driver: DriverChoice
   /** Absolute; the drivers keep their state in folders of it. */
   readonly dataDir: string
+  /** Bytes of disk that images pulled by an engine may take. @default all are kept */
+  readonly imageBudget?: number | undefined
   /** The role can be reached from other machines, so that a function may come from anybody. */
   readonly exposed: boolean
 }
@@ -66,7 +68,7 @@ const isMissing = (error: unknown): error is Error =>
 type Opener = (settings: DriverSettings, around: Surroundings) => Promise<Driver>
 
 const openers: Readonly<Record<DriverName, Opener>> = {
-  async docker({ dataDir }, { clock, random, log, environment }) {
+  async docker({ dataDir, imageBudget = 0 }, { clock, random, log, environment }) {
     const { auth, certs, config } = environment.docker
     const host = engineHost(environment.docker)
     const { dockerDriver } = await import('../drivers/docker/docker.ts')
@@ -81,6 +83,7 @@ const openers: Readonly<Record<DriverName, Opener>> = {
       random,
       runtime: { ...runtime, pack: () => packRuntime(runtime) },
       credentials: readCredentials({ dockerAuth: auth, configDir: config }),
+      imageBudget,
       onPull: (progress) => log.info(progress, 'pulling an image'),
     })
   },

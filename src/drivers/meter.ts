@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../core/clock.ts'
 import type { Cgroup } from './cgroup/cgroup.ts'
-import type { Metric, Stat } from './driver.ts'
+import type { Stat } from './driver.ts'
 
 export interface MeterOptions {
   readonly group: Pick<Cgroup, 'sample'>
@@ -13,18 +13,6 @@ export interface MeterOptions {
   /** When it began, on the clock. */
   readonly startedAt: number
 }
-
-export const MEASURES: readonly Metric[] = [
-  'net_rx',
-  'net_tx',
-  'mem_limit',
-  'mem_usage',
-  'disk_read',
-  'disk_write',
-  'cpu_user',
-  'cpu_kernel',
-  'cpu_total',
-]
 
 /** Reads a container's metrics, each time with the CPU it used since the time before; `undefined` once it is gone. */
 export function meter(options: MeterOptions): () => Stat['metrics'] | undefined {

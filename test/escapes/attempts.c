@@ -264,11 +264,11 @@ static int is_own_process(const char *path) {
          (strncmp(path, "/proc/", 6) == 0 && path[6] >= '0' && path[6] <= '9');
 }
 
-/* Its temporary folder, its own processes and terminals, and the devices that everybody may write. */
+/* Its temporary folder and its shared memory, its own processes and terminals, and the devices that everybody may write. */
 static int may_be_writable(const char *path, const struct stat *info) {
   return strcmp(path, "/tmp") == 0 || is_own_process(path) ||
          (strncmp(path, "/dev/", 5) == 0 && S_ISCHR(info->st_mode) && is_known_device(path + 5)) ||
-         strcmp(path, "/dev/pts") == 0;
+         strcmp(path, "/dev/pts") == 0 || strcmp(path, "/dev/shm") == 0;
 }
 
 /* Of a device, its mode does not say whether it can be opened. */

@@ -58,7 +58,7 @@ function groupFile(): string {
 
 /** Folders that are on every machine, where root may write, and those that are not. */
 const FOLDERS = ['/', '/bin', '/etc', '/lib', '/lib64'] as const
-const OWN_FOLDERS = ['/function', '/sluice', '/dev', '/dev/shm', '/proc', '/proc/sys'] as const
+const OWN_FOLDERS = ['/function', '/sluice', '/dev', '/proc', '/proc/sys'] as const
 
 function files({ canary, token, neighbours: [{ pid }] }: Grounds): Entry[] {
   return [

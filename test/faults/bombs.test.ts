@@ -44,7 +44,7 @@ const DRIVERS: readonly Row[] = [
     name: 'sandbox',
     skip: cannotTry(),
     endsTogether: true,
-    besides: 64 * 1024, // of its socket's folder
+    besides: 64 * MIB + 64 * 1024, // of /dev/shm, and of its socket’s folder
     async open(held) {
       const { path: dataDir } = held.use(await tempDir())
       const fdk = join(import.meta.dirname, '../../src/fdk')
@@ -58,7 +58,7 @@ const DRIVERS: readonly Row[] = [
     skip: docker.skip || cannotTry(),
     // Under v1 the engine leaves the others alone, and so does the driver.
     endsTogether: false,
-    besides: 64 * MIB, // of /dev/shm, which is memory of the container's
+    besides: 64 * MIB + 64 * 1024,
     async open(held) {
       const rig = held.use(await engineRig(docker.host))
       return held.use(await rig.open({ holders: 0 }))

@@ -91,9 +91,11 @@ const pidsIn = (rig: Rig, group: string) =>
     readFileSync(join(dir, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean),
   )
 
+/** In our own group or one around it, see `site.ts`. */
 function dirsOf({ name, proc }: Rig, group = ''): string[] {
   const own = Object.values(groupOf('self', readMounts(proc), proc))
-  return [...new Set(own)].map((dir) => join(dir, name, group)).filter((dir) => existsSync(dir))
+  const places = own.flatMap((dir) => [dir, join(dir, '..'), join(dir, '../..')])
+  return [...new Set(places)].map((dir) => join(dir, name, group)).filter((dir) => existsSync(dir))
 }
 
 for (const { title, hides } of MACHINES)

@@ -22,7 +22,7 @@ async function reading<T>(trees: Readonly<Record<string, Files>>, read: (dirs: G
 const UNIFIED = {
   'memory.max': '134217728\n',
   'memory.current': '12582912\n',
-  'memory.events': 'low 0\nhigh 0\nmax 41\noom 3\noom_kill 2\noom_group_kill 1\n',
+  'memory.events': 'low 0\nhigh 0\nmax 41\noom 3\noom_kill 2\noom_group_kill 0\n',
   'io.stat':
     '259:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n253:0 rbytes=1 wbytes=2 rios=1 wios=1\n',
   'cpu.stat': 'usage_usec 5000\nuser_usec 3000\nsystem_usec 2000\nnr_periods 0\n',
@@ -79,6 +79,16 @@ test('without a limit the machine is the limit', async () => {
 test('kills for memory are counted, and not what only came near', async () => {
   assert.equal(await reading({ unified: UNIFIED }, readOomKills), 2)
   assert.equal(await reading(V1, readOomKills), 2)
+})
+
+test('a v2 group that dies as one was killed once, of however many processes', async () => {
+  const died = { 'memory.events': 'max 41\noom 1\noom_kill 3\noom_group_kill 1\n' }
+  assert.equal(await reading({ unified: died }, readOomKills), 1)
+})
+
+test('a kernel that does not count groups that die as one counts processes', async () => {
+  const before = { 'memory.events': 'max 41\noom 1\noom_kill 3\n' }
+  assert.equal(await reading({ unified: before }, readOomKills), 3)
 })
 
 test('a group that has gone tells nothing', async () => {

@@ -6,7 +6,8 @@ import type { GroupDirs } from './hierarchies.ts'
 /** `undefined` when the group has gone, or the kernel does not count (before 4.13). */
 export function readOomKills(dirs: GroupDirs): number | undefined {
   const text = dirs.memory ? read(dirs.memory, 'memory.oom_control') : read(dirs.unified, 'memory.events')
-  return field(text, 'oom_kill')
+  // A group that dies as one counts its processes as `oom_kill`, that which was chosen first even twice.
+  return field(text, 'oom_group_kill') || field(text, 'oom_kill')
 }
 
 /** Bytes, and nanoseconds of CPU, since the group was made; `undefined` when there is nothing to read. */

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
+import { dirname } from 'node:path'
 import { code, hot, isolates, limits, type Rig } from './rig.ts'
 import { processesLeft } from './support.ts'
 
 const MIB = 1024 ** 2
+
+interface Filled {
+  readonly bytes: number
+  readonly code?: string
+}
 
 /** What a function does against its limits, where the driver states that it keeps them. */
 export function limitsContract({ it, probe }: Rig): void {
@@ -44,27 +50,35 @@ export function limitsContract({ it, probe }: Rig): void {
 
   it('disk: its temporary folder takes what it may, and no more', [hot, code, limits('disk')], async () => {
     const { get } = await probe({ tmpfsSize: 4 * MIB })
-    const { bytes, code } = await get<{ bytes: number; code?: string }>('fill', { upTo: 16 * MIB })
+    const { bytes, code } = await get<Filled>('fill', { upTo: 16 * MIB })
     assert.equal(code, 'ENOSPC')
     assert.ok(bytes > 0 && bytes <= 4 * MIB, `${bytes} bytes`)
   })
 
+  it('disk: its shared memory takes 64 MiB at the most', [hot, code, limits('disk')], async () => {
+    const { ask } = await probe({ memory: 256 * MIB })
+    const { value, error } = await ask('fill', { upTo: 80 * MIB, dir: '/dev/shm' })
+    if (error !== undefined) return assert.match(error, /^(EROFS|EACCES|EPERM|ENOENT)$/)
+    const { bytes, code } = value as Filled
+    assert.deepEqual([code, bytes <= 64 * MIB], ['ENOSPC', true], `${bytes} bytes`)
+  })
+
+  it(
+    'disk: beside its socket it can write 64 KiB at the most',
+    [hot, code, limits('disk'), isolates('files')],
+    async () => {
+      const { get } = await probe()
+      const { env } = await get<{ env: Record<string, string> }>('identity')
+      const dir = dirname(String(env['FN_LISTENER']).replace('unix:', ''))
+      const { bytes, code } = await get<Filled>('fill', { upTo: MIB, dir })
+      assert.deepEqual([code, bytes <= 64 * 1024], ['ENOSPC', true], `${bytes} bytes`)
+    },
+  )
+
   it('disk: nothing else can be written', [hot, code, limits('disk'), isolates('files')], async () => {
     const { ask, get } = await probe()
     const { cwd } = await get<{ cwd: string }>('identity')
-    for (const dir of [
-      '',
-      cwd,
-      '/etc',
-      '/bin',
-      '/usr',
-      '/var',
-      '/dev',
-      '/dev/shm',
-      '/run',
-      '/proc',
-      '/sys',
-    ]) {
+    for (const dir of ['', cwd, '/etc', '/bin', '/usr', '/var', '/dev', '/run', '/proc', '/sys']) {
       const { error } = await ask('write', { path: `${dir}/canary`, text: 'x' })
       assert.match(String(error), /^(EROFS|EACCES|EPERM|ENOENT|ENOTDIR)$/, `${dir}/canary`)
     }

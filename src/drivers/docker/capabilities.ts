@@ -1,5 +1,4 @@
-import type { Boundary, Capabilities, Limit, SpecOption } from '../driver.ts'
-import { MEASURES } from '../meter.ts'
+import { type Boundary, type Capabilities, METRICS, type SpecOption } from '../driver.ts'
 
 /** What an engine says of itself, as far as it is used. */
 export interface EngineInfo {
@@ -39,7 +38,7 @@ export function capabilitiesOf(found: Found): Capabilities {
     limits: [...limitsOf(info), ...(shared && notInside !== undefined ? [] : (['disk'] as const))],
     options: [...options, ...(info.CPUShares ? (['cpuShares'] as const) : []), ...(shared ? VOLUMES : [])],
     pause: true,
-    measures: MEASURES,
+    measures: METRICS,
     trusts: `The kernel, and ${podman ? 'podman' : 'the Docker engine'}, which runs with its rights and not the node's.`,
     warnings: warningsOf(found),
   }

@@ -36,6 +36,7 @@ export function makeCookie(spec: ContainerSpec, options: CookieOptions, closed: 
   let starting: Promise<Container> | undefined
   let used = false
   let closing: Promise<void> | undefined
+  const over = new AbortController()
   let removing: Promise<void> | undefined
 
   const removeOnce = () => {
@@ -43,6 +44,7 @@ export function makeCookie(spec: ContainerSpec, options: CookieOptions, closed: 
     return removing
   }
   const close = async () => {
+    over.abort(new DriverError('closed', `container ${spec.id} was closed while it started`))
     await starting?.catch(() => {})
     await run?.end()
     await removeOnce()
@@ -54,13 +56,14 @@ export function makeCookie(spec: ContainerSpec, options: CookieOptions, closed: 
       signal.throwIfAborted()
       if (used) throw new DriverError('closed', `container ${spec.id} was started already, or is closed`)
       used = true
+      const either = AbortSignal.any([signal, over.signal])
       starting = startRun(spec, options).then((made) => {
         run = made
         // Off the way of whoever waits for the end.
         void made.life.ended.then(removeOnce)
-        return made.ready(signal)
+        return made.ready(either)
       })
-      return orUndo(starting, { clock, signal, undo: async () => run?.end() })
+      return orUndo(starting, { clock, signal: either, undo: async () => run?.end() })
     },
 
     [Symbol.asyncDispose]() {
@@ -81,7 +84,7 @@ interface Run {
 }
 
 async function startRun(spec: ContainerSpec, options: CookieOptions): Promise<Run> {
-  const { clock, dir, engine, id } = options
+  const { clock, engine, id } = options
   // Podman makes the container ready to run for that, and fails there and then where Docker fails to start it.
   const refused: { exit?: Exit } = {}
   const attachment = await attach(engine, id, spec.mode).catch((error) => {
@@ -97,7 +100,11 @@ async function startRun(spec: ContainerSpec, options: CookieOptions): Promise<Ru
   })
   // The end of its output is its last moment: soon after, the engine removes the group that counts.
   const drained = attachment.ended.then(() => void measuring.sawOom())
-  const life = startLife({ engine, id, clock, starting, drained, sawOom: () => measuring.sawOom() })
+  const life = startLife({
+    ...{ engine, id, clock, starting, drained },
+    letGo: () => attachment[Symbol.dispose](),
+    sawOom: () => measuring.sawOom(),
+  })
   const running = awaitRunning(engine, id, life)
   const measuring = observe(spec, options, life, running)
   let socket: PinnedSocket | undefined

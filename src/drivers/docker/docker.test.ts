@@ -83,7 +83,10 @@ function suite(rig: EngineRig): void {
           swap: 100 * 1024 ** 2,
           cpus: 5e8,
           log: 'none',
-          tmp: { '/tmp': 'rw,nosuid,nodev,exec,mode=1777,size=67108864' },
+          tmp: {
+            '/tmp': 'rw,nosuid,nodev,exec,mode=1777,size=67108864',
+            '/tmp/iofs': 'rw,nosuid,nodev,noexec,mode=1777,size=65536',
+          },
         },
       )
     })

@@ -5,7 +5,7 @@ import { type Clock, limit, sleep } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { Random } from '../../core/random.ts'
 import { DriverError } from '../driver.ts'
-import { isTransient, statusOf, toDriverError } from './faults.ts'
+import { engineMessage, isTransient, statusOf, toDriverError } from './faults.ts'
 import type { Address } from './hijack.ts'
 
 /** A connection to one engine. Disposing it ends every request that is still open. */
@@ -126,9 +126,7 @@ async function greet(engine: Pick<Engine, 'call' | 'docker'>, host: string, cloc
   const version = await engine
     .call('ask for the version', () => engine.docker.version(), { idempotent: true, signal, transient })
     .catch((error) => {
-      const reason = signal.aborted
-        ? `no answer in ${HELLO_LIMIT / 1_000} s`
-        : messageOf(error.cause ?? error)
+      const reason = signal.aborted ? `no answer in ${HELLO_LIMIT / 1_000} s` : engineMessage(error)
       const text = `no Docker engine answers at ${host}: ${reason}`
       throw new DriverError('unavailable', text, { cause: error })
     })

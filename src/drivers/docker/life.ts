@@ -12,6 +12,8 @@ export interface LifeOptions {
   readonly starting: Promise<Exit | undefined>
   /** Settles when its output is complete. */
   readonly drained: Promise<void>
+  /** Gives up what is left of its output. */
+  readonly letGo: () => void
   /** The kernel counted that it killed for memory. */
   readonly sawOom: () => boolean
 }
@@ -27,10 +29,13 @@ export interface Life {
 
 /** How long `ended` waits for the output of a container that has ended: nobody may be reading it. */
 const DRAIN = 1_000
+/** How long one that was killed may take: podman does not tell of its end while nobody reads its output. */
+const STUCK = 2_000
 /** How long an engine may be away before its containers are given up: the next start removes them. */
 const AWAY = 120_000
 
-export function startLife({ engine, id, clock, starting, drained, sawOom }: LifeOptions): Life {
+export function startLife(options: LifeOptions): Life {
+  const { engine, id, clock, starting, drained, letGo, sawOom } = options
   const startedAt = clock.now()
   let reason: StopReason | undefined
   let over = false
@@ -64,6 +69,8 @@ export function startLife({ engine, id, clock, starting, drained, sawOom }: Life
       if (!over) {
         reason ??= why
         kill()
+        const stuck = clock.after(STUCK, letGo)
+        void ended.then(() => stuck[Symbol.dispose]())
       }
       return ended
     },

@@ -104,7 +104,7 @@ function limitsOf({ cpuShares, cpus, memory, pids }: ContainerSpec): Dockerode.H
 }
 
 /** Where a container reaches out of itself. */
-function openingsOf(spec: ContainerSpec, { dir, holder }: Surroundings): Dockerode.HostConfig {
+function openingsOf(spec: ContainerSpec, { dir, holder, podman }: Surroundings): Dockerode.HostConfig {
   const { extraHosts = {}, network, source, volumes = [], writableRoot = false } = spec
   const mounts = [
     ...volumes.map(({ source, target, readOnly }) => bind(source, target, readOnly)),
@@ -121,9 +121,13 @@ function openingsOf(spec: ContainerSpec, { dir, holder }: Surroundings): Dockero
     Tmpfs: {
       '/tmp': `rw,nosuid,nodev,exec,mode=1777,size=${spec.tmpfsSize || DEFAULT_TMPFS}`,
       ...(spec.mode === 'hot' && dir === undefined && SOCKET_FOLDER),
+      ...(podman && !writableRoot && CLOSED),
     },
   }
 }
+
+/** Podman makes these writable, and without a size, where the rest is not. */
+const CLOSED = { '/run': 'ro,size=4096,mode=755', '/var/tmp': 'ro,size=4096,mode=755' } as const
 
 /** Any user of the container may make its socket in it. */
 export const SOCKET_FOLDER: Readonly<Record<string, string>> = {

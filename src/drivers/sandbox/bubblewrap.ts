@@ -35,6 +35,9 @@ export const FILTER_FD = 6
 
 export const BUNDLE_DIR = '/function'
 
+/** Bytes of /dev/shm, as container engines have it. */
+const SHM_SIZE = 64 * 1024 ** 2
+
 /**
  * What confines a container, on the command line; where the mounts and the environment come from is read from
  * {@link ARGS_FD}, so that no secret shows in a list of processes, and that nothing runs unconfined when this
@@ -65,8 +68,7 @@ export function furniture(room: Room, masks: readonly string[]): string[] {
   return [
     ...['--ro-bind', rootfs, '/'],
     ...['--proc', '/proc', ...masks],
-    // With /dev/shm, which would be more to write.
-    ...['--dev', '/dev', '--remount-ro', '/dev'],
+    ...['--dev', '/dev', ...tmpfs('/dev/shm', SHM_SIZE, '1777'), '--remount-ro', '/dev'],
     ...tmpfs('/tmp', tmpfsSize, '1777'),
     ...tmpfs(IO_DIR, IO_SIZE, '0770'),
     ...(bundle === undefined ? [] : ['--ro-bind', bundle, BUNDLE_DIR]),

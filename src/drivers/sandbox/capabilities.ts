@@ -1,6 +1,5 @@
 import type { CgroupTree } from '../cgroup/cgroup.ts'
-import type { Capabilities } from '../driver.ts'
-import { MEASURES } from '../meter.ts'
+import { type Capabilities, METRICS } from '../driver.ts'
 
 /** What of the sandbox this machine has. */
 export interface Found {
@@ -37,7 +36,7 @@ export function capabilitiesOf(found: Found): Capabilities {
       'volumes',
     ],
     pause: tree?.pause ?? false,
-    measures: tree ? MEASURES : [],
+    measures: tree ? METRICS : [],
     trusts: 'The kernel, and bubblewrap: functions are processes of this machine behind its namespaces.',
     warnings: warningsOf(found),
   }

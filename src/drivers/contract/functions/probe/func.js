@@ -21,9 +21,9 @@ const operations = {
     return fs.readFileSync(`${TMP}/mine`, 'utf8')
   },
 
-  /** Bytes that its temporary folder took, and why it took no more. */
-  fill: ({ upTo }) => {
-    const file = fs.openSync(`${TMP}/full`, 'w')
+  /** Bytes that a folder took, its temporary one unless told otherwise, and why it took no more. */
+  fill: ({ upTo, dir = TMP }) => {
+    const file = fs.openSync(`${dir}/full`, 'w')
     let bytes = 0
     try {
       while (bytes < upTo) bytes += fs.writeSync(file, Buffer.alloc(256 * 1024))
@@ -32,7 +32,7 @@ const operations = {
       return { bytes, code }
     } finally {
       fs.closeSync(file)
-      fs.rmSync(`${TMP}/full`)
+      fs.rmSync(`${dir}/full`)
     }
   },
 
