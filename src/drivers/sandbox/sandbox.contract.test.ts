@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { canSandbox } from '../../../test/support/sandbox.ts'
@@ -37,12 +37,11 @@ async function contract() {
   )
 }
 
-/** Those of containers, in any tree. */
-function groupsIn(name: string): string[] {
-  const entries = readdirSync('/sys/fs/cgroup', { recursive: true, withFileTypes: true })
-  return entries
-    .filter((entry) => entry.isDirectory() && basename(entry.parentPath) === name)
-    .map((entry) => join(entry.parentPath, entry.name))
+/** Those of containers, in any tree; others' may go away meanwhile. */
+function groupsIn(name: string, dir = '/sys/fs/cgroup'): string[] {
+  const paths = list(dir).map((entry) => join(dir, entry))
+  const folders = paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory())
+  return basename(dir) === name ? folders : folders.flatMap((folder) => groupsIn(name, folder))
 }
 
 function ownerOf(uid: string): string | undefined {
