@@ -15,18 +15,25 @@ interface Options {
 }
 
 export const runtimeCommand: CommandFactory = (io) =>
-  groupOf(new Command('runtime').description('the base runtime: what functions without an image run on'), [
+  groupOf(
     withExamples(
-      new Command('build')
-        .description('make it ahead of its first use: Node, its libraries and a shell')
-        .option('--data-dir <dir>', 'folder of all state', './.sluice')
-        .option('--output <file>', 'also write it as an image archive, for `docker load` and `podman load`')
-        .option('--json', 'print JSON')
-        .action((options: Options) => build(io, options)),
+      new Command('runtime').description('the base runtime: what functions without an image run on'),
       'sluice runtime build',
-      'sluice runtime build --output runtime.tar && docker load --input runtime.tar',
     ),
-  ])
+    [buildCommand(io)],
+  )
+
+const buildCommand: CommandFactory = (io) =>
+  withExamples(
+    new Command('build')
+      .description('make it ahead of its first use: Node, its libraries and a shell')
+      .option('--data-dir <dir>', 'folder of all state', './.sluice')
+      .option('--output <file>', 'also write it as an image archive, for `docker load` and `podman load`')
+      .option('--json', 'print JSON')
+      .action((options: Options) => build(io, options)),
+    'sluice runtime build',
+    'sluice runtime build --output runtime.tar && docker load --input runtime.tar',
+  )
 
 async function build(io: Io, { dataDir, output, json = false }: Options): Promise<void> {
   const { buildBaseRuntime, packRuntime, runtimeImage, sizeOfRuntime } = await import('../compose/runtime.ts')
