@@ -125,15 +125,8 @@ test('a port or a data folder in use is one clear line', async () => {
   await using temp = await tempDir()
   await using server = await start(temp.path)
   const port = new URL(server.ready.url).port
-  const busyPort = await sluice([
-    'start',
-    '--port',
-    port,
-    '--admin-port',
-    '0',
-    '--data-dir',
-    join(temp.path, 'other'),
-  ])
+  const args = ['start', '--driver', 'process', '--port', port, '--admin-port', '0']
+  const busyPort = await sluice([...args, '--data-dir', join(temp.path, 'other')])
   assert.notEqual(busyPort.code, 0)
   assert.match(busyPort.stderr, new RegExp(`^sluice: 127\\.0\\.0\\.1:${port} is already in use\n$`))
   const busyDir = await sluice([...START, '--data-dir', join(temp.path, 'state')])

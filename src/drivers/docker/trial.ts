@@ -33,7 +33,7 @@ export async function whyNotInside({
       engine.docker.createContainer({
         abortSignal,
         Image: image,
-        Entrypoint: [node, '-e', 'setTimeout(() => {}, 2 ** 31 - 1)'],
+        Entrypoint: [node, '-e', 'require("node:net").createServer().listen("/tmp/alive")'],
         Cmd: [],
         User: '65534:65534',
         Labels: { [OWNER]: owner },
