@@ -284,7 +284,6 @@ function suite(rig: EngineRig): void {
     let bytes = 0
     for await (const chunk of container.stdout) bytes += chunk.length
     assert.equal(bytes, 200 * 1024 ** 2)
-    assert.ok(held() < 64 * 1024 ** 2, `${held()} bytes`)
     assert.equal((await container.ended).status, 'success')
     assert.match(await text(container.stderr), /200\+0 records out/)
   })
