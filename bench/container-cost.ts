@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { Cookie, Driver } from '../src/drivers/driver.ts'
+import { collectGarbage } from '../test/support/garbage.ts'
 import { engineHost, openDocker, openFolder, openForBench } from './support/drivers.ts'
 import { makePrograms, type Program } from './support/programs.ts'
 import { startContainer } from './support/starts.ts'
@@ -12,13 +11,10 @@ const LIVE = { process: 40, sandbox: 40, docker: 10 }
 const ENDED = { process: 200, sandbox: 200, docker: 20 }
 const LIMIT_KIB = 100
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-
 /** Bytes that this process holds for good, after two collections. */
 async function held(): Promise<number> {
   for (let i = 0; i < 2; i++) {
-    collect()
+    collectGarbage()
     await sleep(200)
   }
   const { heapUsed, external } = process.memoryUsage()

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, describe, test } from 'node:test'
 import { testEngine } from '../../../test/support/engine.ts'
+import { collectGarbage } from '../../../test/support/garbage.ts'
 import { tempDir } from '../../../test/support/temp.ts'
 import { until } from '../../../test/support/until.ts'
 import { virtualClock } from '../../core/clock.ts'
@@ -98,6 +99,26 @@ function suite(rig: EngineRig): void {
       const { stderr } = await complete(await cookie.run(never))
       assert.match(stderr, /No space left on device/)
       assert.equal(stderr.match(/Read-only file system/g)?.length, 4)
+    })
+
+    test('a volume that its image declares has a size, and is not on the disk', async () => {
+      const image = await rig.makeImage(`localhost/docker-volume-${process.pid}`, ['VOLUME /data'])
+      await using driver = await rig.open({ holders: 0 })
+      const script = 'dd if=/dev/zero of=/data/x bs=64k count=100 2>/dev/null || echo full; wc -c </data/x'
+      const source = { kind: 'image', ref: image } as const
+      const spec = specOf('x', {
+        mode: 'cold',
+        command: ['/bin/sh', '-c', script],
+        source,
+        tmpfsSize: 1024 ** 2,
+      })
+      await using cookie = await driver.prepare(spec, never)
+      const { Mounts } = await inspect(spec.id)
+      assert.deepEqual(
+        Mounts.filter(({ Type }) => Type === 'volume'),
+        [],
+      )
+      assert.equal((await complete(await cookie.run(never))).stdout, `full\n${1024 ** 2}\n`)
     })
 
     test('what the engine refuses is told in its words', async () => {
@@ -284,6 +305,8 @@ function suite(rig: EngineRig): void {
     let bytes = 0
     for await (const chunk of container.stdout) bytes += chunk.length
     assert.equal(bytes, 200 * 1024 ** 2)
+    collectGarbage() // what was read and let go is not held
+    assert.ok(held() < 64 * 1024 ** 2, `${held()} bytes`)
     assert.equal((await container.ended).status, 'success')
     assert.match(await text(container.stderr), /200\+0 records out/)
   })

@@ -19,6 +19,7 @@ import { type ImagePuller, imagePuller } from './pull.ts'
 import { ownerOf, reap } from './reap.ts'
 import { removeContainer } from './requests.ts'
 import { type RuntimeImage, type RuntimeLoader, runtimeLoader } from './runtime-image.ts'
+import type { Surroundings } from './settings.ts'
 import { whyNotInside } from './trial.ts'
 
 export interface DockerDriverOptions {
@@ -167,11 +168,11 @@ async function prepare(
   await using undo = new AsyncDisposableStack()
   const dir = spec.mode === 'hot' && !inside ? await makeFolderOf(root) : undefined
   if (dir !== undefined) undo.defer(() => removeDir(dir))
-  const image = await takeImage(spec, signal, parts, undo)
+  const taken = await takeImage(spec, signal, parts, undo)
   const holder = canJoin(spec) ? await pool?.take() : undefined
   if (holder !== undefined) undo.defer(() => removeLater(engine, holder))
   const create = () =>
-    createContainer(engine, spec, { owner, image, runtime, dir, holder, podman: engine.podman })
+    createContainer(engine, spec, { ...taken, owner, runtime, dir, holder, podman: engine.podman })
   const creating = create().catch(async (error) => {
     // It was there a moment ago: somebody removed it.
     if (!(error instanceof DriverError) || error.fault !== 'image-missing') throw error
@@ -200,29 +201,36 @@ const canJoin = ({ extraHosts = {}, network }: ContainerSpec) =>
 /** What the engine does not remove now, the next start of the driver removes. */
 const removeLater = (engine: Engine, id: string) => removeContainer(engine, id).catch(() => {})
 
-/** Sees to a spec's image. @returns its name for the engine */
+/** An image by its name for the engine, and the folders that it declares as volumes. */
+type TakenImage = Pick<Surroundings, 'image' | 'declared'>
+
+/** Sees to a spec's image. */
 async function takeImage(
   spec: ContainerSpec,
   signal: AbortSignal,
   parts: Parts,
   undo: AsyncDisposableStack,
-): Promise<string> {
+): Promise<TakenImage> {
   const { source } = spec
   if (source.kind === 'image') undo.use(parts.cleaner.use(source.ref))
   return ensureImage(spec, signal, parts)
 }
 
-async function ensureImage({ source }: ContainerSpec, signal: AbortSignal, parts: Parts): Promise<string> {
+async function ensureImage(
+  { source }: ContainerSpec,
+  signal: AbortSignal,
+  parts: Parts,
+): Promise<TakenImage> {
   const { cleaner, clock, loader, puller } = parts
   if (source.kind === 'image') {
-    const id = await puller.ensure(source.ref, signal)
-    if (id !== undefined) {
-      cleaner.pulled(source.ref, id)
+    const { pulled, volumes } = await puller.ensure(source.ref, signal)
+    if (pulled !== undefined) {
+      cleaner.pulled(source.ref, pulled)
       void cleaner.clean()
     }
-    return source.ref
+    return { image: source.ref, declared: volumes }
   }
   if (!loader) throw new DriverError('unsupported', 'the docker driver has no base runtime here')
   await orUndo(loader.ensure(), { clock, signal })
-  return loader.ref
+  return { image: loader.ref, declared: [] }
 }

@@ -93,7 +93,7 @@ function pulls(name: EngineName, host: string): void {
   })
 
   test('one that is missing is pulled, with the password', async () => {
-    const id = await pullerOf().ensure(image.ref, never)
+    const { pulled: id } = await pullerOf().ensure(image.ref, never)
     assert.equal(
       (await engine.docker.getImage(image.ref).inspect()).Id.replace(/^sha256:/, ''),
       id?.replace(/^sha256:/, ''),
@@ -104,7 +104,7 @@ function pulls(name: EngineName, host: string): void {
     const puller = pullerOf()
     await puller.ensure(image.ref, never)
     registry.requests.length = 0
-    assert.equal(await puller.ensure(image.ref, never), undefined)
+    assert.equal((await puller.ensure(image.ref, never)).pulled, undefined)
     assert.deepEqual(registry.requests, [])
   })
 
@@ -114,13 +114,13 @@ function pulls(name: EngineName, host: string): void {
   })
 
   test('one is found by its digest', async () => {
-    assert.ok(await pullerOf().ensure(image.digestRef, never))
-    assert.equal(await pullerOf().ensure(image.digestRef, never), undefined)
+    assert.ok((await pullerOf().ensure(image.digestRef, never)).pulled)
+    assert.equal((await pullerOf().ensure(image.digestRef, never)).pulled, undefined)
   })
 
   test('a tag beside a digest does not matter', async () => {
-    assert.ok(await pullerOf().ensure(image.digestRef.replace('@', ':other@'), never))
-    assert.equal(await pullerOf().ensure(image.digestRef, never), undefined)
+    assert.ok((await pullerOf().ensure(image.digestRef.replace('@', ':other@'), never)).pulled)
+    assert.equal((await pullerOf().ensure(image.digestRef, never)).pulled, undefined)
   })
 
   test('a wrong password is denied, at once', async () => {
@@ -147,8 +147,8 @@ function pulls(name: EngineName, host: string): void {
 
   test('ten callers get one pull', async () => {
     const puller = pullerOf()
-    const ids = await Promise.all(Array.from({ length: 10 }, () => puller.ensure(image.ref, never)))
-    assert.equal(new Set(ids).size, 1)
+    const all = await Promise.all(Array.from({ length: 10 }, () => puller.ensure(image.ref, never)))
+    assert.equal(new Set(all.map(({ pulled }) => pulled)).size, 1)
     assert.equal(blobs().length, 4) // its configuration and three layers
     assert.equal(new Set(blobs()).size, 4)
   })
@@ -210,7 +210,7 @@ function pulls(name: EngineName, host: string): void {
       leaving.abort(new Error('left'))
       await wait
     }
-    assert.ok(await puller.ensure(image.ref, never))
+    assert.ok((await puller.ensure(image.ref, never)).pulled)
   })
 
   test('who has aborted before asks for nothing', async () => {
@@ -256,7 +256,7 @@ function pulls(name: EngineName, host: string): void {
     using patient = await open(host, clock)
     await registry.shut()
     pauses = 0
-    assert.ok(await pullerOf({ engine: patient }).ensure(image.ref, never))
+    assert.ok((await pullerOf({ engine: patient }).ensure(image.ref, never)).pulled)
     assert.equal(pauses, 2)
   })
 }

@@ -1,3 +1,4 @@
+import type Dockerode from 'dockerode'
 import type { Clock } from '../../core/clock.ts'
 import { DriverError } from '../driver.ts'
 import { attemptPull, type Refusal, RegistryError } from './attempt.ts'
@@ -11,11 +12,17 @@ export interface ImagePuller {
   /**
    * Makes sure that an image is on the engine; pulls it when it is missing, once for all who ask at the same time.
    * Who aborts leaves the others waiting; when the last one leaves, the pull ends too.
-   * @returns the image's id when it was not there before
    * @throws DriverError `image-missing`, `image-denied`, `pull-failed`, `no-room`, or `bad-spec` for what can be no name, as
    * `Failed to pull image '<ref>': <reason>`; `unavailable` when the engine or a credential helper fails
    */
-  ensure(ref: string, signal: AbortSignal): Promise<string | undefined>
+  ensure(ref: string, signal: AbortSignal): Promise<EnsuredImage>
+}
+
+export interface EnsuredImage {
+  /** Its id, when it was not there before. */
+  readonly pulled: string | undefined
+  /** Folders that it declares as volumes. */
+  readonly volumes: readonly string[]
 }
 
 export interface PullerOptions {
@@ -26,7 +33,7 @@ export interface PullerOptions {
 }
 
 interface Flight {
-  readonly done: Promise<string | undefined>
+  readonly done: Promise<EnsuredImage>
   readonly controller: AbortController
   waiting: number
 }
@@ -81,9 +88,10 @@ async function pullMissing(
   image: ImageName,
   options: PullerOptions,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<EnsuredImage> {
   const { clock, credentials, engine, onPull = () => {} } = options
-  if ((await findImage(engine, image, signal)) !== undefined) return undefined
+  const there = await findImage(engine, image, signal)
+  if (there) return { pulled: undefined, volumes: volumesOf(there) }
   const auth = await untilAborted(credentials.for(image.registry), signal) // a helper may take its time
   const meter = progressMeter(image.ref, clock, onPull)
   let refusal: Refusal | undefined
@@ -108,21 +116,25 @@ async function pullMissing(
     throw failed ? failure({ fault: 'pull-failed', reason: failed.message }, image) : error
   }
   if (refusal) throw failure(refusal, image)
-  const id = await findImage(engine, image, signal)
-  if (id === undefined) throw failure({ fault: 'pull-failed', reason: 'it was gone at once' }, image)
+  const found = await findImage(engine, image, signal)
+  if (!found) throw failure({ fault: 'pull-failed', reason: 'it was gone at once' }, image)
   meter.finish()
-  return id
+  return { pulled: found.Id, volumes: volumesOf(found) }
 }
+
+type ImageInfo = Dockerode.ImageInspectInfo
+
+const volumesOf = ({ Config }: ImageInfo) => Object.keys(Config?.Volumes ?? {})
 
 const failure = ({ fault, reason }: Refusal, { ref }: ImageName) =>
   new DriverError(fault, `Failed to pull image '${ref}': ${reason}`)
 
-function findImage(engine: Engine, { ref }: ImageName, signal: AbortSignal): Promise<string | undefined> {
+function findImage(engine: Engine, { ref }: ImageName, signal: AbortSignal): Promise<ImageInfo | undefined> {
   return engine.call(
     'look for the image',
     async () => {
       try {
-        return (await engine.docker.getImage(ref).inspect()).Id
+        return await engine.docker.getImage(ref).inspect()
       } catch (error) {
         if (statusOf(error) === 404) return undefined
         throw error

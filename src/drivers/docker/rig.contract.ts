@@ -26,8 +26,8 @@ export interface EngineRig extends AsyncDisposable {
   open(changes?: Partial<DockerDriverOptions>): Promise<Driver>
   /** Names of the containers and folders that drivers in `dataDir` have now. */
   left(dataDir?: string): Promise<string[]>
-  /** Gives the engine the image of the contract. @returns its name */
-  makeImage(name: string): Promise<string>
+  /** Gives the engine the image of the contract, with more lines of a Dockerfile. @returns its name */
+  makeImage(name: string, more?: readonly string[]): Promise<string>
 }
 
 export async function engineRig(host: string): Promise<EngineRig> {
@@ -57,8 +57,8 @@ export async function engineRig(host: string): Promise<EngineRig> {
       const folders = (await readdir(root)).filter((name) => /^(sl|canary)-/.test(name))
       return [...containers.map(({ Names }) => Names.join()), ...folders]
     },
-    async makeImage(name) {
-      await importContractImage(docker, name)
+    async makeImage(name, more = []) {
+      await importContractImage(docker, name, more)
       held.defer(() =>
         docker
           .getImage(`${name}:latest`)
@@ -79,7 +79,11 @@ export const imageOf = (runtime: Runtime): RuntimeImage => ({
   pack: () => packRuntime(runtime),
 })
 
-export async function importContractImage(docker: Dockerode, name: string): Promise<void> {
+export async function importContractImage(
+  docker: Dockerode,
+  name: string,
+  more: readonly string[] = [],
+): Promise<void> {
   const busybox = await findBusybox()
   if (busybox === undefined) throw new Error('install busybox-static')
   const tar = pack()
@@ -93,6 +97,7 @@ export async function importContractImage(docker: Dockerode, name: string): Prom
     `CMD ${JSON.stringify(Cmd)}`,
     ...Env.map((pair) => `ENV ${pair}`),
     `WORKDIR ${WorkingDir}`,
+    ...more,
   ]
   const options: object = { repo: name, tag: 'latest', changes }
   const answer: NodeJS.ReadableStream = await docker.importImage(tar as unknown as Readable, options)

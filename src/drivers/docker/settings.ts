@@ -1,5 +1,5 @@
 import type Dockerode from 'dockerode'
-import type { ContainerSpec } from '../driver.ts'
+import type { ContainerSpec, Volume } from '../driver.ts'
 import { IO_DIR, IO_SIZE } from '../io.ts'
 import { SOCKET_NAME } from '../socket.ts'
 import type { RuntimeImage } from './runtime-image.ts'
@@ -10,6 +10,8 @@ export interface Surroundings {
   readonly owner: string
   /** The image it is made of. */
   readonly image: string
+  /** Folders that the image declares as volumes. */
+  readonly declared: readonly string[]
   readonly runtime: RuntimeImage | undefined
   readonly podman: boolean
   /**
@@ -104,8 +106,12 @@ function limitsOf({ cpuShares, cpus, memory, pids }: ContainerSpec): Dockerode.H
 }
 
 /** Where a container reaches out of itself. */
-function openingsOf(spec: ContainerSpec, { dir, holder, podman }: Surroundings): Dockerode.HostConfig {
+function openingsOf(
+  spec: ContainerSpec,
+  { declared, dir, holder, podman }: Surroundings,
+): Dockerode.HostConfig {
   const { extraHosts = {}, network, source, volumes = [], writableRoot = false } = spec
+  const tmpfs = `rw,nosuid,nodev,exec,mode=1777,size=${spec.tmpfsSize || DEFAULT_TMPFS}`
   const mounts = [
     ...volumes.map(({ source, target, readOnly }) => bind(source, target, readOnly)),
     ...(source.kind === 'bundle' ? [bind(source.dir, '/function', true)] : []),
@@ -119,12 +125,19 @@ function openingsOf(spec: ContainerSpec, { dir, holder, podman }: Surroundings):
     }),
     Mounts: mounts,
     Tmpfs: {
-      '/tmp': `rw,nosuid,nodev,exec,mode=1777,size=${spec.tmpfsSize || DEFAULT_TMPFS}`,
+      ...bounded(declared, volumes, tmpfs),
+      '/tmp': tmpfs,
       ...(spec.mode === 'hot' && dir === undefined && SOCKET_FOLDER),
       ...(podman && !writableRoot && CLOSED),
     },
   }
 }
+
+/** Of each volume that an image declares an engine would make a folder of its disk, writable and without a size. */
+const bounded = (declared: readonly string[], volumes: readonly Volume[], tmpfs: string) =>
+  Object.fromEntries(
+    declared.filter((path) => !volumes.some(({ target }) => target === path)).map((path) => [path, tmpfs]),
+  )
 
 /** Podman makes these writable, and without a size, where the rest is not. */
 const CLOSED = { '/run': 'ro,size=4096,mode=755', '/var/tmp': 'ro,size=4096,mode=755' } as const
