@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs'
+import { findBubblewrap } from '../../src/drivers/sandbox/bubblewrap.ts'
 
 /** Why a suite that needs the sandbox is skipped here; `false` where it is possible. */
 export function canSandbox(): string | false {
-  if (existsSync('/usr/bin/bwrap')) return false
+  if (findBubblewrap()) return false
   if (process.env['CI']) throw new Error('bubblewrap is not installed')
   return 'no bubblewrap: install it'
 }

@@ -6,6 +6,7 @@ import { awaitSocketInside } from '../io.ts'
 import type { Measurements } from '../measurements.ts'
 import { holdOutput, type Output } from '../output.ts'
 import { type AwaitSocketOptions, awaitSocket, type PinnedSocket } from '../socket.ts'
+import { limitTime } from '../time-limit.ts'
 import { orUndo } from './abort.ts'
 import { type Attachment, attach, detached } from './attach.ts'
 import type { Engine } from './engine.ts'
@@ -126,7 +127,8 @@ async function startRun(spec: ContainerSpec, options: CookieOptions): Promise<Ru
         const container = { ...life, output: output.tail }
         const waiting = { timeoutMs: spec.startTimeout, clock, signal, container }
         socket = await findSocket(options, running, waiting)
-      } else limitTime(spec, life, clock)
+      }
+      limitTime(spec, life, { clock, startedAt: life.startedAt })
       output.started()
       options.ready()
       return makeContainer(spec, { engine, id, attachment, life, measuring, output, socket, end })
@@ -217,11 +219,4 @@ function observe(
     now: () => measurements,
     sawOom: () => (group?.oomKills() ?? 0) > 0,
   }
-}
-
-function limitTime({ timeout }: ContainerSpec, life: Life, clock: Clock): void {
-  if (timeout <= 0) return
-  const left = Math.max(0, life.startedAt + timeout - clock.now())
-  const limit = clock.after(left, () => life.stop('timeout'))
-  void life.ended.then(() => limit[Symbol.dispose]())
 }

@@ -1,7 +1,7 @@
 import { after, test } from 'node:test'
+import { engineRig } from '../../../test/support/docker-rig.ts'
 import { testEngine } from '../../../test/support/engine.ts'
 import { driverContract } from '../driver.contract.ts'
-import { engineRig } from './rig.contract.ts'
 
 const { host, skip } = testEngine('docker')
 

@@ -1,6 +1,6 @@
+import { startAuxiliary } from './auxiliary.ts'
 import type { Engine } from './engine.ts'
 import { inspectState, removeContainer } from './requests.ts'
-import { confinement, OWNER } from './settings.ts'
 
 /**
  * Networks made ahead of time, since making one is most of what a start takes: each is a container that sleeps, whose
@@ -73,33 +73,9 @@ export function holderPool(options: HolderOptions): HolderPool {
   }
 }
 
-async function makeHolder({ engine, image, owner }: HolderOptions): Promise<string> {
-  const { id } = await engine.call('create a network holder', (abortSignal) =>
-    engine.docker.createContainer({
-      abortSignal,
-      Image: image,
-      Entrypoint: ['/bin/busybox', 'sleep', '2147483647'],
-      Cmd: [],
-      Hostname: 'fn',
-      User: '65534:65534',
-      Labels: { [OWNER]: owner },
-      HostConfig: {
-        ...confinement(engine),
-        NetworkMode: 'none',
-        ReadonlyRootfs: true,
-        PidsLimit: 4,
-        Memory: MEMORY,
-        MemorySwap: MEMORY,
-      },
-    }),
-  )
-  try {
-    await engine.call('start a network holder', (abortSignal) =>
-      engine.docker.getContainer(id).start({ abortSignal }),
-    )
-  } catch (error) {
-    await removeContainer(engine, id).catch(() => {})
-    throw error
-  }
-  return id
-}
+const makeHolder = ({ engine, image, owner }: HolderOptions): Promise<string> =>
+  startAuxiliary({
+    ...{ engine, image, owner },
+    argv: ['/bin/busybox', 'sleep', '2147483647'],
+    host: { PidsLimit: 4, Memory: MEMORY, MemorySwap: MEMORY },
+  })

@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Dockerode from 'dockerode'
+import { importContractImage } from '../../../test/support/docker-rig.ts'
 import { testEngine } from '../../../test/support/engine.ts'
 import { tempDir } from '../../../test/support/temp.ts'
 import { until } from '../../../test/support/until.ts'
 import { systemClock } from '../../core/clock.ts'
 import { never, specOf } from '../contract/support.ts'
 import { dockerDriver } from './docker.ts'
-import { importContractImage } from './rig.contract.ts'
 
 const { skip } = testEngine('docker')
 

@@ -6,11 +6,11 @@ import { basename, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { createServer } from 'node:tls'
 import { promisify } from 'node:util'
+import { type EngineRig, engineRig } from '../../../test/support/docker-rig.ts'
 import { testEngine } from '../../../test/support/engine.ts'
 import { tempDir } from '../../../test/support/temp.ts'
 import { complete, never, specOf } from '../contract/support.ts'
 import type { Tls } from './engine.ts'
-import { type EngineRig, engineRig } from './rig.contract.ts'
 
 const run = promisify(execFile)
 const { host, skip } = testEngine('docker')

@@ -1,10 +1,11 @@
 import { statfs } from 'node:fs/promises'
 import { messageOf } from '../../core/errors.ts'
 import { IO_SIZE } from '../io.ts'
+import { startAuxiliary } from './auxiliary.ts'
 import type { Engine } from './engine.ts'
 import { openIoOf } from './processes.ts'
 import { inspectState, removeContainer } from './requests.ts'
-import { confinement, OWNER, SOCKET_FOLDER } from './settings.ts'
+import { SOCKET_FOLDER } from './settings.ts'
 
 export interface TrialOptions {
   readonly engine: Engine
@@ -29,26 +30,12 @@ export async function whyNotInside({
 }: TrialOptions): Promise<string | undefined> {
   await using undo = new AsyncDisposableStack()
   try {
-    const { id } = await engine.call('create a container to look into', (abortSignal) =>
-      engine.docker.createContainer({
-        abortSignal,
-        Image: image,
-        Entrypoint: [node, '-e', 'require("node:net").createServer().listen("/tmp/alive")'],
-        Cmd: [],
-        User: '65534:65534',
-        Labels: { [OWNER]: owner },
-        HostConfig: {
-          ...confinement(engine),
-          NetworkMode: 'none',
-          ReadonlyRootfs: true,
-          Tmpfs: { '/tmp': 'rw,size=65536', ...SOCKET_FOLDER },
-        },
-      }),
-    )
+    const id = await startAuxiliary({
+      ...{ engine, image, owner },
+      argv: [node, '-e', 'require("node:net").createServer().listen("/tmp/alive")'],
+      host: { Tmpfs: { '/tmp': 'rw,size=65536', ...SOCKET_FOLDER } },
+    })
     undo.defer(() => removeContainer(engine, id).catch(() => {})) // the next start of the driver removes it
-    await engine.call('start a container to look into', (abortSignal) =>
-      engine.docker.getContainer(id).start({ abortSignal }),
-    )
     const { Pid: pid } = await inspectState(engine, id)
     using io = openIoOf(id, pid)
     if (!io) return `process ${pid} is not its container's here`

@@ -14,6 +14,7 @@ import { shieldInherited } from '../inherited.ts'
 import { measure } from '../measurements.ts'
 import { awaitSocket, makeShortDir, type PinnedSocket, removeDir } from '../socket.ts'
 import { checkSpec } from '../spec.ts'
+import { limitTime } from '../time-limit.ts'
 import { type Child, type ChildOptions, startChild } from './child.ts'
 import { type Command, commandOf, type Places } from './command.ts'
 import { findPrefix } from './prefix.ts'
@@ -197,10 +198,7 @@ function makeContainer(spec: ContainerSpec, child: Child, { alone, clock, socket
   const { ended, output, pid, stdin, stop } = child
   output.started()
   const measurements = measure({ clock, ended, read: usageOf(pid, { alone, clock }) })
-  if (spec.mode === 'cold' && spec.timeout > 0) {
-    const limit = clock.after(spec.timeout, () => stop('timeout'))
-    ended.then(() => limit[Symbol.dispose]())
-  }
+  limitTime(spec, { ended, stop }, { clock, startedAt: clock.now() })
   return {
     id: spec.id,
     socket: socket?.path,

@@ -3,6 +3,7 @@ import type { Cgroup, CgroupTree } from '../cgroup/cgroup.ts'
 import { type Container, type ContainerSpec, type Cookie, DriverError } from '../driver.ts'
 import { awaitSocketInside, openIo } from '../io.ts'
 import type { PinnedSocket } from '../socket.ts'
+import { limitTime } from '../time-limit.ts'
 import { type Box, startBox } from './box.ts'
 import { makeFolder } from './folder.ts'
 import type { LaunchOptions } from './launch.ts'
@@ -105,10 +106,7 @@ function makeContainer(
 ): Container {
   const { ended, measurements, output, stdin, stop } = box
   output.started()
-  if (spec.mode === 'cold' && spec.timeout > 0) {
-    const limit = clock.after(spec.timeout, () => stop('timeout'))
-    ended.then(() => limit[Symbol.dispose]())
-  }
+  limitTime(spec, { ended, stop }, { clock, startedAt: clock.now() })
   const pausing = (): Cgroup => {
     if (freezer) return freezer
     throw new DriverError(

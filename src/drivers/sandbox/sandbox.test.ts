@@ -5,6 +5,7 @@ import { chmod, copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { canSandbox } from '../../../test/support/sandbox.ts'
+import { buildRigRuntime } from '../../../test/support/sandbox-rig.ts'
 import { tempDir } from '../../../test/support/temp.ts'
 import { systemClock } from '../../core/clock.ts'
 import type { ImageFolder } from '../archive/archive.ts'
@@ -13,7 +14,6 @@ import { call, complete, never, processesLeft, specOf } from '../contract/suppor
 import type { Container, ContainerSpec, Cookie, Driver } from '../driver.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { findBubblewrap } from './bubblewrap.ts'
-import { buildRigRuntime } from './rig.contract.ts'
 import { openSandboxDriver, type Parts, type SandboxDriverOptions } from './sandbox.ts'
 import { seccompFilter } from './seccomp.ts'
 

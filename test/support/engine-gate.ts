@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { tempDir } from '../../../test/support/temp.ts'
+import { tempDir } from './temp.ts'
 
 /** What becomes of a request: `pass`, `hang` (no answer ever), `lose` (done, but the answer is lost), or an answer. */
 export type Fate = 'pass' | 'hang' | 'lose' | { readonly status: number; readonly message: string }

@@ -3,13 +3,13 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { type Pack, pack } from 'tar-stream'
-import { CONTRACT_IMAGE } from '../contract/images.ts'
-import { findBusybox } from '../runtime/busybox.ts'
-import { buildRuntime, type Runtime } from '../runtime/runtime.ts'
+import { CONTRACT_IMAGE } from '../../src/drivers/contract/images.ts'
+import { findBusybox } from '../../src/drivers/runtime/busybox.ts'
+import { buildRuntime, type Runtime } from '../../src/drivers/runtime/runtime.ts'
 
 /** What bundles run on in these tests, in a folder of theirs. */
 export function buildRigRuntime(dir: string): Promise<Runtime> {
-  return buildRuntime({ dir: join(dir, 'runtime'), fdk: join(import.meta.dirname, '../../fdk') })
+  return buildRuntime({ dir: join(dir, 'runtime'), fdk: join(import.meta.dirname, '../../src/fdk') })
 }
 
 export const IMAGE = 'sluice-sandbox/contract:1'

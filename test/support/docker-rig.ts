@@ -5,18 +5,18 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import Dockerode from 'dockerode'
 import { pack } from 'tar-stream'
-import { tempDir } from '../../../test/support/temp.ts'
-import { systemClock } from '../../core/clock.ts'
-import { systemRandom } from '../../core/random.ts'
-import { CONTRACT_IMAGE } from '../contract/images.ts'
-import type { Driver } from '../driver.ts'
-import { findBusybox } from '../runtime/busybox.ts'
-import { packRuntime } from '../runtime/image.ts'
-import { buildRuntime, type Runtime } from '../runtime/runtime.ts'
-import { type DockerDriverOptions, dockerDriver } from './docker.ts'
-import { ownerOf } from './reap.ts'
-import type { RuntimeImage } from './runtime-image.ts'
-import { OWNER } from './settings.ts'
+import { systemClock } from '../../src/core/clock.ts'
+import { systemRandom } from '../../src/core/random.ts'
+import { CONTRACT_IMAGE } from '../../src/drivers/contract/images.ts'
+import { type DockerDriverOptions, dockerDriver } from '../../src/drivers/docker/docker.ts'
+import { ownerOf } from '../../src/drivers/docker/reap.ts'
+import type { RuntimeImage } from '../../src/drivers/docker/runtime-image.ts'
+import { OWNER } from '../../src/drivers/docker/settings.ts'
+import type { Driver } from '../../src/drivers/driver.ts'
+import { findBusybox } from '../../src/drivers/runtime/busybox.ts'
+import { packRuntime } from '../../src/drivers/runtime/image.ts'
+import { buildRuntime, type Runtime } from '../../src/drivers/runtime/runtime.ts'
+import { tempDir } from './temp.ts'
 
 /** A real engine, and a data folder with the base runtime for drivers on it. */
 export interface EngineRig extends AsyncDisposable {
@@ -40,7 +40,7 @@ export async function engineRig(host: string): Promise<EngineRig> {
   } as object)
   const built = await buildRuntime({
     dir: join(dataDir, 'runtime'),
-    fdk: join(import.meta.dirname, '../../fdk'),
+    fdk: join(import.meta.dirname, '../../src/fdk'),
   })
   const runtime = imageOf(built)
   const held = undo.move()
