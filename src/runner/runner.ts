@@ -1,37 +1,19 @@
 import type { Readable } from 'node:stream'
-import { type Clock, limit } from '../core/clock.ts'
-import { type ErrorCode, messageOf, SluiceError } from '../core/errors.ts'
-import type { Logger } from '../core/logger.ts'
-import {
-  type Cookie,
-  type Driver,
-  DriverError,
-  type DriverFault,
-  type Source,
-  StartError,
-} from '../drivers/driver.ts'
-import { type Definition, functionEnv } from './definition.ts'
-import { Instance } from './instance.ts'
+import { SluiceError } from '../core/errors.ts'
+import type { Definition } from './definition.ts'
+import type { Instance } from './instance.ts'
 import { MemoryBudget } from './memory.ts'
-import { Output } from './output.ts'
 import { Pool, type Slot } from './pool.ts'
 import { HttpStreamExchange, type Receiver } from './protocols/http-stream.ts'
+import { type StartOptions, startFailure, startInstance } from './start.ts'
 
 const MIB = 1024 * 1024
 
-export interface RunnerOptions {
-  readonly driver: Driver
-  readonly clock: Clock
-  readonly log: Logger
-  readonly makeId: () => string
-  /** Where a function's code is: fetches it when it is not here yet. */
-  readonly fetch: (image: string, signal: AbortSignal) => Promise<Source>
+export interface RunnerOptions extends StartOptions {
   /** Bytes that all containers together may be promised. */
   readonly memory: number
   /** Containers that are started at the same time; more only slow each other down. @default 2 */
   readonly maxStarts?: number
-  /** Milliseconds a fetch and a prepare may take together. @default 600000, as today's Fn gives a pull */
-  readonly prepareTimeout?: number
   /** Largest body of a function's answer in bytes; 0 = no limit. @default 0 */
   readonly maxResponseSize?: number
 }
@@ -267,9 +249,15 @@ export class Runner implements AsyncDisposable {
     this.#startsInFlight++
     this.#started++
     pool.starts()
-    const start = this.#start(pool, memory, began)
+    const start = startInstance(pool.definition, began, this.#options, this.#closing.signal)
       .then(
-        (instance) => pool.started(instance),
+        (instance) => {
+          void instance.ended.then(() => {
+            memory[Symbol.dispose]()
+            this.#feed()
+          })
+          pool.started(instance)
+        },
         (error: unknown) => {
           memory[Symbol.dispose]()
           pool.failed(startFailure(error), began)
@@ -281,56 +269,6 @@ export class Runner implements AsyncDisposable {
         this.#feed()
       })
     this.#starts.add(start)
-  }
-
-  async #start(pool: Pool, memory: Disposable, began: number): Promise<Instance> {
-    const { driver, clock, fetch, log, makeId, prepareTimeout = 600_000 } = this.#options
-    const { definition } = pool
-    const { fn, app } = definition
-    const id = makeId()
-    const fields = { container_id: id, fn_id: fn.id, app_id: app.id, app_name: app.name, fn_name: fn.name }
-    using preparing = limit(clock, prepareTimeout, this.#closing.signal)
-    const source = await fetch(fn.image, preparing.signal)
-    const fetched = clock.now()
-    let cookie: Cookie | undefined
-    try {
-      cookie = await driver.prepare(
-        {
-          id,
-          mode: 'hot',
-          source,
-          env: functionEnv(definition),
-          labels: { app: app.name, fn: fn.name },
-          memory: fn.memory * MIB,
-          cpus: fn.cpus,
-          pids: 0,
-          tmpfsSize: fn.tmpfs_size * MIB,
-          network: fn.network ? 'outbound' : 'none',
-          startTimeout: fn.start_timeout * 1_000,
-          timeout: 0,
-        },
-        preparing.signal,
-      )
-      const container = await cookie.run(this.#closing.signal)
-      let instance: Instance | undefined
-      const output = new Output(container.stdout, container.stderr, (line, stream) =>
-        log.info({ ...fields, call_id: instance?.callId, user_log: true, stream }, line),
-      )
-      const birth = { began, fetched, ready: clock.now() }
-      instance = new Instance(container, cookie, output, birth, definition.concurrency)
-      void container.ended.then((result) => {
-        memory[Symbol.dispose]()
-        log.debug({ ...fields, status: result.status, exit_code: result.exitCode }, 'container ended')
-        this.#feed()
-      })
-      log.debug({ ...fields, start_ms: birth.ready - began }, 'container ready')
-      return instance
-    } catch (error) {
-      await cookie?.[Symbol.asyncDispose]()
-      const output = error instanceof StartError ? error.output : undefined
-      log.warn({ ...fields, error: messageOf(error), output }, 'container did not start')
-      throw error
-    }
   }
 
   /** Adds to a lost connection how the container ended, once that is known; a container that lives on is ended. */
@@ -362,31 +300,6 @@ export class Runner implements AsyncDisposable {
       if (idle) this.#armSweep()
     })
   }
-}
-
-/** What it means for a call; other faults are failures of its start. */
-const DRIVER_FAULTS: Partial<Record<DriverFault, ErrorCode>> = {
-  'image-missing': 'no-image',
-  'image-denied': 'no-image',
-  'pull-failed': 'no-image',
-  'no-room': 'busy',
-}
-
-/** Why no container could be started, in the words of the wire (fn-v2-api §7). */
-function startFailure(error: unknown): SluiceError {
-  if (error instanceof StartError) {
-    const code = error.fault === 'timeout' ? 'init-timeout' : 'init-failed'
-    const output = error.output.trimEnd()
-    const detail = output === '' ? error.message : `${error.message}; its last output:\n${output}`
-    return new SluiceError(code, undefined, { cause: error, detail })
-  }
-  if (error instanceof DriverError) {
-    return new SluiceError(DRIVER_FAULTS[error.fault] ?? 'init-failed', undefined, {
-      cause: error,
-      detail: error.userVisible ? error.message : undefined,
-    })
-  }
-  return error instanceof SluiceError ? error : new SluiceError('internal', undefined, { cause: error })
 }
 
 /** RFC 3339 in UTC, whole seconds, truncated. */
