@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 import Docker from 'dockerode'
 import { pack } from 'tar-stream'
 import { testEngine } from '../support/engine.ts'
+import { configOf, dockerArchive, tarOf } from '../support/images.ts'
 import { follow, moveImage, type Registry, registryMissing, startRegistry } from '../support/registry.ts'
+import { canSandbox } from '../support/sandbox.ts'
 import { type CliResult, type Role, sluice, startRole } from '../support/sluice.ts'
 import { tempDir } from '../support/temp.ts'
 
@@ -69,6 +71,25 @@ describe('functions that are images of a registry', {
   })
 })
 
+test('an archive in the data folder is an image of the sandbox, without any engine', {
+  skip: canSandbox() || compilerMissing(),
+}, async () => {
+  await using temp = await tempDir()
+  const data = join(temp.path, 'state')
+  await mkdir(join(data, 'images'), { recursive: true })
+  const program = { name: 'function', mode: 0o755, content: await readFile(compileFunction(temp.path)) }
+  const layer = await tarOf([program])
+  const archive = await dockerArchive(['tiny:1'], [layer], configOf([layer], { Entrypoint: ['/function'] }))
+  await writeFile(join(data, 'images', 'tiny.tar'), archive)
+  const args = ['start', '--driver', 'sandbox', '--port', '0', '--admin-port', '0', '--data-dir', data]
+  await using server = await startRole(args)
+  await command(server, ['create', 'app', 'images'])
+  await command(server, ['create', 'function', 'images', 'tiny', 'tiny:1'])
+  assert.equal((await command(server, ['invoke', 'images', 'tiny'])).stdout, '{}')
+  await command(server, ['create', 'function', 'images', 'none', 'none:1'])
+  assert.match((await command(server, ['invoke', 'images', 'none'], false)).stderr, /none:1.*tiny:1/s)
+})
+
 async function command(server: Role, args: readonly string[], succeeds = true): Promise<CliResult> {
   const result = await sluice(args, { env: { FN_API_URL: server.ready.url } })
   if (succeeds) assert.equal(result.code, 0, result.stderr)
@@ -77,8 +98,7 @@ async function command(server: Role, args: readonly string[], succeeds = true): 
 
 /** An image of one static program on the container contract. */
 async function pushFunction(docker: Docker, registry: Registry, dir: string): Promise<string> {
-  const program = join(dir, 'function')
-  execFileSync('gcc', ['-D_GNU_SOURCE', '-static', '-O2', '-o', program, SOURCE])
+  const program = compileFunction(dir)
   const tar = pack()
   tar.entry({ name: 'tmp', type: 'directory', mode: 0o1777 })
   tar.entry({ name: 'function', mode: 0o755 }, await readFile(program))
@@ -87,6 +107,13 @@ async function pushFunction(docker: Docker, registry: Registry, dir: string): Pr
   const options = { repo, tag: '1', changes: 'ENTRYPOINT ["/function"]' }
   await follow(docker, await docker.importImage(Readable.from(tar), options))
   return (await moveImage(docker, registry, `${repo}:1`)).ref
+}
+
+/** @returns the path of the program */
+function compileFunction(dir: string): string {
+  const program = join(dir, 'function')
+  execFileSync('gcc', ['-D_GNU_SOURCE', '-static', '-O2', '-o', program, SOURCE])
+  return program
 }
 
 function compilerMissing(): string | false {

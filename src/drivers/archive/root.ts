@@ -70,7 +70,7 @@ async function* watch(bytes: Bytes, hash: Hash, meter: Meter): AsyncGenerator<Ui
   }
 }
 
-const MOUNT_POINTS = ['dev', 'etc', 'function', 'proc', 'sys', 'tmp']
+const MOUNT_POINTS = ['dev', 'etc', 'proc', 'sys', 'tmp']
 const MOUNTED_FILES = ['hostname', 'hosts', 'resolv.conf']
 
 /**
