@@ -74,8 +74,10 @@ function signal(pid: number, name: NodeJS.Signals): boolean {
  * The processes that {@link killTree} kills; `undefined` without /proc.
  * Zombies do not count: they hold nothing, and who should reap them may never do so.
  */
-export function family(leader: number): number[] | undefined {
-  const all = listProcesses()
+export function family(
+  leader: number,
+  all: readonly ProcessStat[] | undefined = listProcesses(),
+): number[] | undefined {
   if (!all) return undefined
   const found = new Set([leader])
   for (let size = 0; size < found.size; ) {
@@ -86,8 +88,8 @@ export function family(leader: number): number[] | undefined {
   return all.filter(({ pid, zombie }) => found.has(pid) && !zombie).map(({ pid }) => pid)
 }
 
-/** `undefined` without /proc. */
-function listProcesses(): ProcessStat[] | undefined {
+/** All of this machine; `undefined` without /proc. */
+export function listProcesses(): ProcessStat[] | undefined {
   try {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))

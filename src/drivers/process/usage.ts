@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../../core/clock.ts'
 import type { Metric, Stat } from '../driver.ts'
-import { family, readStat } from '../tree.ts'
+import { family, listProcesses, readStat } from '../tree.ts'
 
 /** What can be measured of processes here: on Linux all that they are asked for, elsewhere nothing. */
 export function measurable(): readonly Metric[] {
@@ -23,7 +23,8 @@ export function usageOf(
 ): () => Stat['metrics'] | undefined {
   let before: (Totals & { readonly at: number }) | undefined
   return () => {
-    const members = leader === undefined ? [] : alone ? [leader] : (family(leader) ?? [])
+    const members =
+      leader === undefined ? [] : alone ? [leader] : (family(leader, recentProcesses(clock)) ?? [])
     const used = members.map(usageOfProcess).filter((usage) => usage !== undefined)
     if (used.length === 0) return undefined
     const sum = (name: keyof Usage) => used.reduce((sum, usage) => sum + usage[name], 0)
@@ -40,6 +41,20 @@ export function usageOf(
     const { at, ...totals } = next
     return { ...totals, cpu_total, mem_usage: sum('mem_usage') }
   }
+}
+
+const RECENT = 500
+
+const tables = new WeakMap<Clock, { readonly at: number; readonly all: ReturnType<typeof listProcesses> }>()
+
+/** One look at all of the machine's processes serves every container that is measured in the next half second. */
+function recentProcesses(clock: Clock): ReturnType<typeof listProcesses> {
+  const at = clock.now()
+  const known = tables.get(clock)
+  if (known && at - known.at < RECENT) return known.all
+  const all = listProcesses()
+  tables.set(clock, { at, all })
+  return all
 }
 
 /** Percent of one CPU. */
