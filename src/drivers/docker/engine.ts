@@ -79,9 +79,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
 type Agent = HttpAgent | HttpsAgent
 
-/** Keeps connections; over TCP it learns of a peer that has gone. */
+/** Keeps a few connections; over TCP it learns of a peer that has gone. */
 function makeAgent(host: string, tls: Tls | undefined): Agent {
-  const options = { keepAlive: true, keepAliveMsecs: 30_000 }
+  const options = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 4 }
   return host.startsWith('unix:') || !tls ? new HttpAgent(options) : new HttpsAgent({ ...options, ...tls })
 }
 
