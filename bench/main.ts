@@ -6,9 +6,13 @@ import { parseArgs } from 'node:util'
 import { stayAlive } from '../src/core/clock.ts'
 import { coldStart } from './cold-start.ts'
 import { containerCost } from './container-cost.ts'
+import { firstBurst } from './first-burst.ts'
 import { hotCall } from './hot-call.ts'
 import { hotContainers } from './hot-containers.ts'
 import { idleMemory } from './idle-memory.ts'
+import { manyFunctions } from './many-functions.ts'
+import { soak } from './soak.ts'
+import { sparseCalls } from './sparse-calls.ts'
 import { type Benchmark, formatRows } from './support/table.ts'
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
@@ -17,7 +21,13 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'hot-containers': hotContainers,
   'container-cost': containerCost,
   'idle-memory': idleMemory,
+  'sparse-calls': sparseCalls,
+  'first-burst': firstBurst,
+  'many-functions': manyFunctions,
 }
+
+/** Takes half an hour, so only when asked for by name. */
+const LONG = { soak }
 
 stayAlive() // until the exit below: drivers wait for nothing but a timer at times
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { write: { type: 'string' } } })
@@ -27,11 +37,12 @@ const tables = [
 ]
 let kept = true
 for (const name of names) {
-  const benchmark = BENCHMARKS[name]
-  if (!benchmark) throw new Error(`no benchmark ${name}; there are ${Object.keys(BENCHMARKS).join(', ')}`)
+  const benchmark = { ...BENCHMARKS, ...LONG }[name]
+  if (!benchmark)
+    throw new Error(`no benchmark ${name}; there are ${Object.keys({ ...BENCHMARKS, ...LONG }).join(', ')}`)
   const rows = await benchmark.run()
   kept &&= rows.every(({ ratio, atMost = Infinity }) => ratio <= atMost)
-  tables.push(formatRows(benchmark.question, rows))
+  tables.push(formatRows(benchmark, rows))
   console.log(tables.at(-1))
 }
 if (values.write) writeFileSync(values.write, `${tables.join('\n')}`)

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Balancer, startBalancer } from './balancer/balancer.ts'
 import { openDriver } from './compose/driver.ts'
+import { openTracing } from './compose/tracing.ts'
 import { type Clock, sleep } from './core/clock.ts'
 import type { Environment } from './core/config.ts'
 import { openDataDir } from './core/data-dir.ts'
@@ -13,8 +14,9 @@ import type { Random } from './core/random.ts'
 import type { DriverChoice } from './core/words.ts'
 import type { Driver } from './drivers/driver.ts'
 import { BundleCache } from './node/bundles.ts'
-import { memorySize } from './node/memory-size.ts'
-import { type FunctionNode, startNode } from './node/node.ts'
+import { type MachineResources, machineResources } from './node/machine.ts'
+import { type FunctionNode, type NodeOptions, startNode } from './node/node.ts'
+import type { Traces } from './node/traces.ts'
 import { sqliteStore } from './store/sqlite/sqlite.ts'
 import type { Store } from './store/store.ts'
 
@@ -32,8 +34,10 @@ export interface NodeSettings {
   /** `sqlite:FILE`. @default the data folder's own */
   readonly store?: string | undefined
   readonly driver: DriverChoice
-  /** Bytes that containers may be promised. @default what the machine leaves */
+  /** Bytes that containers may be promised. @default what the environment says, else what the machine leaves */
   readonly memory?: number | undefined
+  /** CPUs, with decimals, that they may be promised. @default likewise */
+  readonly cpus?: number | undefined
   /** Bytes of disk that images pulled by an engine may take. @default all are kept */
   readonly imageBudget?: number | undefined
   /** Milliseconds that running calls get when the node stops. @default 30000 */
@@ -71,11 +75,13 @@ export async function startSluice(settings: StartSettings, world: World): Promis
   const dataDir = undo.use(openDataDir(settings.dataDir))
   const token = requireToken(world.environment.token ?? dataDir.token, settings.listen, settings.admin)
   const shared = await openMachine({ ...settings, dataDir: dataDir.path }, world, undo, settings.listen)
-  const memory = Math.floor((settings.memory ?? memorySize()) / settings.localNodes)
+  const all = resourcesOf(settings, world)
+  const memory = Math.floor(all.memory / settings.localNodes)
+  const cpus = all.cpus / settings.localNodes
   const nodes: FunctionNode[] = []
   for (let i = 0; i < settings.localNodes; i++) {
     const listen = { host: '127.0.0.1', port: 0 }
-    nodes.push(undo.use(await serveNode({ ...settings, listen, memory }, world, shared, token)))
+    nodes.push(undo.use(await serveNode({ ...settings, listen, memory, cpus }, world, shared, token)))
   }
   const balancer = undo.use(
     await startBalancer({
@@ -120,6 +126,7 @@ export function version(): string {
 
 /** What the nodes of one process share. */
 interface Machine {
+  readonly traces: Traces | undefined
   readonly store: Store
   readonly driver: Driver
   readonly bundles: BundleCache
@@ -145,11 +152,13 @@ async function openMachine(
     sweeping.abort()
     return sweep
   })
-  return { store, driver, bundles }
+  const traces = await openTracing(world.environment.tracing, { ...world, version: version() })
+  if (traces) undo.use(traces)
+  return { store, driver, bundles, traces }
 }
 
 function serveNode(
-  settings: Pick<NodeSettings, 'listen' | 'memory' | 'grace'>,
+  settings: Pick<NodeSettings, 'listen' | 'memory' | 'cpus' | 'grace'>,
   world: World,
   machine: Machine,
   token: string | undefined,
@@ -160,14 +169,34 @@ function serveNode(
     ...machine,
     listen: settings.listen,
     makeId: idMaker(world.clock, world.random),
-    memory: settings.memory ?? memorySize(),
+    ...resourcesOf(settings, world),
+    pause: pauseRule(environment.freezeIdle),
     token,
     publicUrl: environment.publicUrl,
     maxRequestSize: environment.maxRequestSize,
     maxResponseSize: environment.maxResponseSize,
+    maxResponseHeadSize: environment.maxResponseHeadSize,
+    cors: environment.cors,
     version: version(),
     ...(settings.grace !== undefined && { grace: settings.grace }),
   })
+}
+
+/** What the containers of this process may be promised together. */
+function resourcesOf(
+  settings: Pick<NodeSettings, 'memory' | 'cpus'>,
+  { environment }: World,
+): MachineResources {
+  const { memory = environment.memory, cpus = environment.cpus } = settings
+  if (memory !== undefined && cpus !== undefined) return { memory, cpus }
+  const machine = machineResources()
+  return { memory: memory ?? machine.memory, cpus: cpus ?? machine.cpus }
+}
+
+/** @param idle milliseconds, below 0 for never */
+function pauseRule(idle: number | undefined): NodeOptions['pause'] {
+  if (idle === undefined) return 'adaptive'
+  return idle < 0 ? 'never' : idle
 }
 
 /** What the driver cannot do here, said once the role runs: a start that fails says only why. */

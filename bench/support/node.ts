@@ -28,6 +28,7 @@ const node = await startNode({
   log: silentLogger,
   makeId: idMaker(systemClock, systemRandom),
   memory: 4 * 1024 ** 3,
+  cpus: 4,
   token: undefined,
   publicUrl: undefined,
   maxRequestSize: 0,

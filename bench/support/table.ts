@@ -11,11 +11,13 @@ export interface Row {
 export interface Benchmark {
   /** What it answers, as a question. */
   readonly question: string
+  /** What a reader has to know beside the table. */
+  readonly note?: string
   readonly run: () => Promise<Row[]>
 }
 
 /** A Markdown table; a promise that was not kept is marked. */
-export function formatRows(question: string, rows: readonly Row[]): string {
+export function formatRows({ question, note }: Benchmark, rows: readonly Row[]): string {
   const head = ['what', 'baseline', 'Sluice', 'ratio', 'promise', '']
   const lines = rows.map(({ what, baseline, measured, ratio, atMost }) => [
     what,
@@ -30,6 +32,7 @@ export function formatRows(question: string, rows: readonly Row[]): string {
     '',
     ...[head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`),
     '',
+    ...(note === undefined ? [] : [note, '']),
   ].join('\n')
 }
 

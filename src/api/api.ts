@@ -3,6 +3,7 @@ import { SluiceError } from '../core/errors.ts'
 import { serveApps } from './apps.ts'
 import { serveBundles } from './bundles.ts'
 import { type ApiOptions, NO_HEAD } from './context.ts'
+import { allowOrigins } from './cors.ts'
 import { serveFns } from './fns.ts'
 import { serveTriggers } from './triggers.ts'
 
@@ -27,6 +28,7 @@ function serveV2(v2: FastifyInstance, options: ApiOptions): void {
   v2.addHook('onRoute', (route) => {
     route.bodyLimit ??= limit(MAX_JSON_SIZE)
   })
+  if (options.cors) allowOrigins(v2, options.cors)
   v2.addHook('onRequest', async (request, reply) => {
     if (!allowed(request.headers.authorization)) {
       reply.header('www-authenticate', 'Bearer')

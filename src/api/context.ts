@@ -3,6 +3,7 @@ import { SluiceError } from '../core/errors.ts'
 import type { TokenCheck } from '../core/token.ts'
 import type { Store } from '../store/store.ts'
 import { quote } from './check.ts'
+import type { CorsOptions } from './cors.ts'
 
 export interface ApiOptions {
   readonly store: Store
@@ -16,6 +17,8 @@ export interface ApiOptions {
   readonly maxRequestSize: number
   /** Asked for every path under `/v2`. */
   readonly allowed: TokenCheck
+  /** Which web pages may use `/v2`. @default none */
+  readonly cors?: CorsOptions | undefined
   /** Largest bundle in bytes. @default 104857600 */
   readonly maxBundleSize?: number
 }

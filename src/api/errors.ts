@@ -22,7 +22,13 @@ export const FASTIFY_OPTIONS: Pick<FastifyServerOptions, 'frameworkErrors' | 'ro
  */
 export function jsonErrors(fastify: FastifyInstance, log: Logger): void {
   const routes = new RouteList()
-  fastify.addHook('onRoute', ({ url, method }) => routes.add(url, [method].flat()))
+  // A route for OPTIONS serves browsers that ask ahead (cors.ts), and makes no path one that is there.
+  fastify.addHook('onRoute', ({ url, method }) =>
+    routes.add(
+      url,
+      [method].flat().filter((verb) => verb !== 'OPTIONS'),
+    ),
+  )
 
   fastify.setErrorHandler((error, request, reply) => {
     const known = toSluiceError(error, request)

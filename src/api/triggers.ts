@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { faultOfSource } from '../core/routes.ts'
 import type { Trigger } from '../core/words.ts'
 import { checkAnnotations, HTTP_ENDPOINT, withoutEndpoints } from './annotations.ts'
 import { byteLength, check } from './check.ts'
@@ -158,6 +159,8 @@ function checkTrigger(trigger: Trigger): void {
     'start with "/"',
     source,
   )
+  const fault = faultOfSource(source)
+  check(fault === undefined, 'Invalid Trigger Source', 'trigger source', fault ?? '', source)
   checkAnnotations('trigger', trigger.annotations)
 }
 

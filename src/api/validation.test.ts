@@ -200,7 +200,8 @@ test('a trigger is created once every check passes, in their order', async () =>
     ['Missing Fn ID on Trigger', { fn_id: 'unknown' }],
     ['Trigger Type Not Supported', { type: 'http' }],
     ['Missing Trigger Source', { source: 'taken' }],
-    ["Missing Trigger Source Prefix '/'", { source: '/taken' }],
+    ["Missing Trigger Source Prefix '/'", { source: '/:a/:A' }],
+    ['Invalid Trigger Source', { source: '/taken' }],
     ...annotationRows,
     ['App not found', { app_id: other }, 404],
     ['Fn not found', { fn_id: api.fnId }, 404],
@@ -223,13 +224,44 @@ test('a trigger is updated once every check passes, in their order', async () =>
     ['Trigger not found', { path: `/v2/triggers/${id}` }, 404],
     ['Trigger name must be 255 characters or less', { name: 'a.b' }],
     ['Invalid name for Trigger', { name: 'taken' }],
-    ["Missing Trigger Source Prefix '/'", { source: '/taken' }],
+    ["Missing Trigger Source Prefix '/'", { source: '/:a/:A' }],
+    ['Invalid Trigger Source', { source: '/taken' }],
     ...annotationRows,
     ['Fn not found', { fn_id: far }, 404],
     ['Invalid Fn ID - not owned by specified app', { fn_id: api.fnId }],
     ['Trigger with the same type and source exists on this app', { source: '/fresh' }, 409],
     ['Trigger already exists', { name: 'fresh' }, 409],
   ])
+})
+
+test('a source may have parameters, and what breaks their rules is refused with the rule', async () => {
+  await using api = await furnished()
+  const send = (name: string, source: string) =>
+    api.send('POST', '/v2/triggers', { app_id: api.appId, fn_id: api.fnId, name, type: 'http', source })
+  for (const [source, detail] of [
+    [
+      '/a/:',
+      /^trigger source must name a segment that begins with ":" or "\*" with letters, .*got "\/a\/:"$/,
+    ],
+    ['/:1/b', /no digit first/],
+    ['/:id/x/:ID', /differently, in any case/],
+    ['/*rest/a', /at its end only/],
+  ] as const) {
+    const { status, json } = await send('t', source)
+    assert.deepEqual([status, json.message], [400, 'Invalid Trigger Source'], source)
+    assert.match(json.detail, detail)
+  }
+  const made = await send('users', '/users/:id/*rest')
+  assert.equal(made.status, 200)
+  assert.match(made.json.annotations['fnproject.io/trigger/httpEndpoint'], /\/t\/taken\/users\/:id\/\*rest$/)
+  const same = await send('same', '/users/:name/*path')
+  assert.deepEqual(
+    [same.status, same.json.message],
+    [409, 'Trigger with the same type and source exists on this app'],
+  )
+  // Only what a segment begins with is special.
+  for (const [name, source] of Object.entries({ a: '/users/:id', b: '/users/me', c: '/a:b/c*', d: '/*all' }))
+    assert.equal((await send(name, source)).status, 200, source)
 })
 
 test('null and "" are no annotation on create, and delete one on update', async () => {

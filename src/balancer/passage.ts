@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
-import { formatTiming, type Reject, totalWait, type Wait } from '../core/headers.ts'
+import { formatEntry, formatTiming, type Reject, totalWait, type Wait } from '../core/headers.ts'
 import type { Logger } from '../core/logger.ts'
 import { isCall } from '../core/routes.ts'
 import type { CallOutcome, Decision, Placement } from '../placement/placement.ts'
@@ -234,7 +234,7 @@ export class Passage {
     if (error.status === 503) headers.push('Retry-After', '1')
     if (this.#callId !== undefined) {
       const lb = this.#plane.clock.now() - this.#arrived
-      headers.push('Fn-Call-Id', this.#callId, 'Server-Timing', formatTiming({ lb }))
+      headers.push('Fn-Call-Id', this.#callId, 'Server-Timing', formatEntry('lb', lb))
     }
     res.writeHead(error.status, headers)
     res.end(text)
@@ -250,9 +250,9 @@ export class Passage {
 
   /** The node's own clocks, and as `lb` the time until the request left the balancer. */
   #timing(reply: Reply, wait: Wait | undefined): string {
-    const lb = formatTiming({ lb: this.#sentAt - this.#arrived })
+    const lb = formatEntry('lb', this.#sentAt - this.#arrived)
     if (reply.timing !== undefined) return `${reply.timing}, ${lb}`
-    return wait ? `${formatTiming({ ...wait })}, ${lb}` : lb
+    return wait ? `${formatTiming(wait)}, ${lb}` : lb
   }
 }
 

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { writeFiles } from '../../test/support/files.ts'
 import { tempDir } from '../../test/support/temp.ts'
-import { refuseTypeScriptPackages } from './package-entry.ts'
+import { ENTRIES, findEntry, refuseTypeScriptPackages } from './package-entry.ts'
+
+const bootstrap = createRequire(import.meta.url)('../fdk/entry.cjs') as {
+  readonly ENTRIES: readonly string[]
+  findEntry(dir: string): string | undefined
+}
 
 /** Checks one installed package with this package.json. */
 async function check(manifest: object, folder = 'node_modules/dep'): Promise<void> {
@@ -50,3 +58,31 @@ test('a package.json deeper inside a package is not an entry point', () =>
   check({ main: 'x.ts' }, 'node_modules/dep/test/fixture'))
 
 test('the own package.json may name TypeScript', () => check({ main: 'x.ts' }, 'src'))
+
+test('deploy and the bootstrap in the container choose the same entry', async () => {
+  assert.deepEqual(ENTRIES, bootstrap.ENTRIES)
+  await using dir = await tempDir()
+  const main = 'lib/start.js'
+  const others = ['func.cts', 'func.tsx', 'func.jsx', 'func.json', 'func', 'index.js', 'main.py']
+  const manifest = { main: './lib/start' }
+  let names = ['package.json', main, ...ENTRIES, ...others]
+  await writeFiles(dir.path, Object.fromEntries(names.map((name) => [name, ''])))
+  await writeFiles(dir.path, { 'package.json': JSON.stringify(manifest) })
+  const chosen: string[] = []
+  for (;;) {
+    const files = names.map((path) => ({ path, size: 0, executable: false }))
+    const hasMain = names.includes(main)
+    const found = bootstrap.findEntry(dir.path)
+    if (found === undefined) {
+      assert.throws(() => findEntry(files, undefined, dir.path), { message: /^nothing to run/ })
+      break
+    }
+    const name = relative(dir.path, found)
+    assert.equal(findEntry(files, hasMain ? manifest : undefined, dir.path), name)
+    chosen.push(name)
+    const gone = name === main ? [name, 'package.json'] : [name]
+    for (const file of gone) await rm(join(dir.path, file))
+    names = names.filter((other) => !gone.includes(other))
+  }
+  assert.deepEqual(chosen, [...ENTRIES.slice(0, 5), main, ...ENTRIES.slice(5)])
+})

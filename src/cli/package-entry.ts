@@ -11,7 +11,10 @@ export interface Manifest {
   readonly optionalDependencies?: unknown
 }
 
-const ENTRIES = ['func.ts', 'func.mts', 'func.js', 'func.mjs', 'func.cjs'] as const
+const MODULES = ['func.ts', 'func.mts', 'func.js', 'func.mjs', 'func.cjs'] as const
+const SCRIPTS = ['func.sh', 'func.py'] as const
+/** A copy of what the bootstrap in the container goes by (`fdk/entry.cjs`); a test holds the two equal. */
+export const ENTRIES: readonly string[] = [...MODULES, ...SCRIPTS]
 const FDK = '@fnproject/fdk'
 
 /** @throws SluiceError `invalid` when the file is there but no JSON object */
@@ -36,11 +39,11 @@ export const dependenciesOf = (manifest: Manifest | undefined): string[] =>
 
 export const usesFdk = (manifest: Manifest | undefined): boolean => dependenciesOf(manifest).includes(FDK)
 
-/** The file that starts the function: `func.{ts,mts,js,mjs,cjs}`, else package.json's `main`. */
+/** The file that starts the function: `func.{ts,mts,js,mjs,cjs}`, else package.json's `main`, else `func.{sh,py}`. */
 export function findEntry(files: readonly TreeFile[], manifest: Manifest | undefined, dir: string): string {
   const has = new Set(files.map((file) => file.path))
-  const entry = ENTRIES.find((name) => has.has(name))
-  if (entry !== undefined) return entry
+  const module = MODULES.find((name) => has.has(name))
+  if (module !== undefined) return module
   if (typeof manifest?.main === 'string') {
     const main = posix.normalize(manifest.main).replace(/\/$/, '')
     const found = [main, `${main}.js`, posix.join(main, 'index.js')].find((name) => has.has(name)) // as Node does
@@ -49,6 +52,8 @@ export function findEntry(files: readonly TreeFile[], manifest: Manifest | undef
       detail: `got ${JSON.stringify(manifest.main)}`,
     })
   }
+  const script = SCRIPTS.find((name) => has.has(name))
+  if (script !== undefined) return script
   throw new SluiceError('invalid', `nothing to run in ${dir}`, {
     detail: `put the function in one of ${ENTRIES.join(', ')}, or name its file as "main" in package.json`,
   })

@@ -36,6 +36,11 @@ export const nodeOptions = (command: Command): Command =>
       parseSize,
     )
     .option(
+      '--cpus <n>',
+      'CPUs that containers may be promised, like 1.5 (default: those that this process may use)',
+      parseCpus,
+    )
+    .option(
       '--image-budget <size>',
       'disk that pulled images may take, like 20G; the least recently used go first (default: all are kept)',
       parseSize,
@@ -69,6 +74,11 @@ export function parseCount(text: string): number {
   throw new InvalidArgumentError('It must be a whole number above zero.')
 }
 
+function parseCpus(text: string): number {
+  if (/^\d{1,6}(\.\d{1,6})?$/.test(text) && Number(text) > 0) return Number(text)
+  throw new InvalidArgumentError('It must be a number of CPUs above zero, like 2 or 1.5.')
+}
+
 function parseSize(text: string): number {
   try {
     return parseBytes(text)
@@ -80,6 +90,7 @@ function parseSize(text: string): number {
 /** Options of the roles as commander hands them over. */
 export interface RoleOptions {
   readonly memory?: number
+  readonly cpus?: number
   readonly imageBudget?: number
   readonly grace?: number
   readonly strategy?: StrategyName
@@ -92,6 +103,7 @@ export interface RoleOptions {
 /** The same, in the words of the roles. */
 export interface RoleSettings {
   readonly memory: number | undefined
+  readonly cpus: number | undefined
   readonly imageBudget: number | undefined
   readonly grace: number | undefined
   readonly strategy: StrategyName
@@ -103,6 +115,7 @@ export interface RoleSettings {
 
 export const roleSettings = (options: RoleOptions): RoleSettings => ({
   memory: options.memory,
+  cpus: options.cpus,
   imageBudget: options.imageBudget,
   grace: options.grace,
   strategy: options.strategy ?? 'fnlb',

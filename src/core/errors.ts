@@ -46,6 +46,8 @@ const table = {
   'too-big-for-node': { status: 400, exit: 2, message: 'Requested CPU/Memory cannot be allocated' },
   'no-image': { status: 503, exit: 7, message: 'Image not found on this node', retryable: true },
   busy: { status: 503, exit: 7, message: 'Timed out - server too busy', retryable: true },
+  /** At arrival: it would wait in vain here. Unlike `busy`, which has waited already (decision 002). */
+  refused: { status: 503, exit: 7, message: 'Timed out - server too busy', retryable: true },
   draining: { status: 503, exit: 7, message: 'Node is draining', retryable: true },
   'no-nodes': { status: 503, exit: 7, message: 'No node can take the call' },
   'node-unreachable': { status: 502, exit: 7, message: 'Node could not be reached', retryable: true },
@@ -65,6 +67,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorRow>> = table
 export interface ErrorOptionsWithDetail extends ErrorOptions {
   /** Names the thing, the field, the rule and the value. Shown to the caller, so never a secret. */
   readonly detail?: string | undefined
+  /** Milliseconds after which it may be worth trying again. */
+  readonly retryAfter?: number | undefined
 }
 
 /** An error with a stable code. `message` is what clients match on, `detail` what people read. */
@@ -72,11 +76,13 @@ export class SluiceError extends Error {
   override readonly name = 'SluiceError'
   readonly code: ErrorCode
   readonly detail: string | undefined
+  readonly retryAfter: number | undefined
 
   constructor(code: ErrorCode, message: string = ERRORS[code].message, options: ErrorOptionsWithDetail = {}) {
     super(message, options)
     this.code = code
     this.detail = options.detail
+    this.retryAfter = options.retryAfter
   }
 
   get status(): number {

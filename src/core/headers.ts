@@ -78,7 +78,9 @@ export const NO_WAIT: Wait = { queue: 0, start: 0, fetch: 0 }
 export const totalWait = (wait: Wait): number => wait.queue + wait.start + wait.fetch
 
 export const formatWait = ({ queue, start, fetch }: Wait): string =>
-  `queue=${formatDuration(queue)},start=${formatDuration(start)},fetch=${formatDuration(fetch)}`
+  start + fetch === 0
+    ? `queue=${formatDuration(queue)},start=0s,fetch=0s` // what most calls waited
+    : `queue=${formatDuration(queue)},start=${formatDuration(start)},fetch=${formatDuration(fetch)}`
 
 /** The reverse of {@link formatWait}; `undefined` unless all three parse and none is negative. */
 export function parseWait(text: string): Wait | undefined {
@@ -124,11 +126,18 @@ export type Reject = (typeof REJECTS)[number]
 export const ORIGINS = ['platform', 'function'] as const
 export type Origin = (typeof ORIGINS)[number]
 
-/** A `Server-Timing` entry list (W3C): milliseconds with two decimals. */
-export const formatTiming = (entries: Readonly<Record<string, number>>): string =>
-  Object.entries(entries)
-    .map(([name, ms]) => `${name};dur=${ms.toFixed(2)}`)
-    .join(', ')
+/** One `Server-Timing` entry (W3C): milliseconds with two decimals. */
+export const formatEntry = (name: string, ms: number): string => `${name};dur=${ms.toFixed(2)}`
+
+/** The `Server-Timing` of a call; `run` once it has started. */
+export function formatTiming({ queue, start, fetch }: Wait, run?: number): string {
+  const cold =
+    start + fetch === 0
+      ? 'start;dur=0.00, fetch;dur=0.00'
+      : `${formatEntry('start', start)}, ${formatEntry('fetch', fetch)}`
+  const waited = `${formatEntry('queue', queue)}, ${cold}`
+  return run === undefined ? waited : `${waited}, ${formatEntry('run', run)}`
+}
 
 /** A header's first value, however Node hands it over. */
 export const first = (value: string | readonly string[] | undefined): string | undefined =>

@@ -1,34 +1,25 @@
 // @ts-check
 'use strict'
 /**
- * Runs a bundle inside a container: `node bootstrap.cjs <bundle folder>`.
+ * Runs a bundle inside a container: `node bootstrap.cjs <bundle folder>`, as FN_FORMAT says.
  *
- * Imports the entry: a default export that is a function is served (serve.cjs); any other program is expected to
- * open FN_LISTENER itself, as one on the Node FDK does. Exit codes: 1 = the entry is missing or failed to load.
+ * Imports the entry: a default export that is a function is served, on FN_LISTENER or by stdin and stdout (serve.cjs,
+ * serve-http.cjs); any other program is expected to speak the format itself, as one on the Node FDK does. With format
+ * `port` it is run as it is (port.cjs); a shell or Python script takes the place of this process (script.cjs).
+ * Exit codes: 1 = the entry is missing or failed to load.
  *
  * CommonJS and JavaScript on purpose: loading the first ES module costs about 50 ms and stripping types about as much
  * again, and a program that needs neither should start as fast as under plain `node`.
  */
 const fs = require('node:fs')
 const { basename, dirname, join, resolve } = require('node:path')
+const { findEntry, isScript } = require('./entry.cjs')
 
-const listener = (process.env.FN_LISTENER ?? '').replace(/^unix:/, '')
-
-const ENTRIES = ['func.ts', 'func.mts', 'func.js', 'func.mjs', 'func.cjs']
-
-/**
- * The file to import, or `undefined`: a `func` file, else `main` of package.json.
- * @param {string} dir
- * @returns {string | undefined}
- */
-function findEntry(dir) {
-  const entry = ENTRIES.map((name) => join(dir, name)).find((file) => fs.existsSync(file))
-  if (entry !== undefined) return entry
-  const manifest = join(dir, 'package.json')
-  if (!fs.existsSync(manifest)) return undefined
-  const { main } = JSON.parse(fs.readFileSync(manifest, 'utf8'))
-  return typeof main === 'string' ? require.resolve(resolve(dir, main)) : undefined
-}
+const format = process.env.FN_FORMAT ?? ''
+/** With the formats of stdin and stdout there is none. */
+const listener = ['default', 'http'].includes(format)
+  ? ''
+  : (process.env.FN_LISTENER ?? '').replace(/^unix:/, '')
 
 /**
  * The FDK announces its socket with a symlink, which Node's permission model forbids. Renaming the socket
@@ -94,6 +85,15 @@ function fail(line, error) {
   process.exit(1)
 }
 
+/**
+ * @param {string} entry
+ * @param {unknown} error
+ * @returns {never}
+ */
+function failToLoad(entry, error) {
+  fail(`cannot load ${basename(entry)}: ${error}`.split('\n', 1)[0] ?? '', error)
+}
+
 /** A program that ends in silence leaves its owner guessing. */
 function explainSilentEnd() {
   process.once('exit', (code) => {
@@ -112,20 +112,48 @@ async function main() {
     fail(`cannot find the entry of the function: ${error}`, error)
   }
   if (entry === undefined)
-    fail('cannot find the entry of the function: no func.{ts,mts,js,mjs,cjs} and no main in package.json')
+    fail(
+      'cannot find the entry of the function: no func.{ts,mts,js,mjs,cjs}, no main in package.json and no func.{sh,py}',
+    )
 
   process.argv.splice(1, 2, entry)
+  if (format === 'port') await runOnPort(entry)
+  else if (isScript(entry)) require('./script.cjs').become(entry, process.argv.slice(2))
+  else await runModule(entry)
+}
+
+/**
+ * A default export is served, as the format wants it. Everything else is a program that has started by now.
+ * @param {string} entry
+ */
+async function runModule(entry) {
   if (listener !== '') renameInsteadOfLink()
+  const restore = format === 'http' ? require('./stdout.cjs').printToStderr() : undefined
   let exported
   try {
     exported = await load(entry)
   } catch (error) {
-    fail(`cannot load ${basename(entry)}: ${error}`.split('\n', 1)[0] ?? '', error)
+    failToLoad(entry, error)
   }
   const handler = findHandler(exported)
-  if (handler === undefined) explainSilentEnd()
-  else if (listener !== '') require('./serve.cjs').serve(handler, listener)
-  else await require('./serve.cjs').serveOnce(handler)
+  if (handler === undefined) {
+    restore?.()
+    explainSilentEnd()
+  } else if (format === 'http') require('./serve-http.cjs').serveHttp(handler)
+  else if (listener === '') await require('./serve.cjs').serveOnce(handler)
+  else require('./serve.cjs').serve(handler, listener)
+}
+
+/** @param {string} entry */
+async function runOnPort(entry) {
+  if (isScript(entry))
+    fail(`cannot run ${basename(entry)} with format port: that takes JavaScript or TypeScript`)
+  if (listener === '') fail('cannot run a function with format port: there is no FN_LISTENER')
+  try {
+    await require('./port.cjs').runProgram(entry, listener)
+  } catch (error) {
+    failToLoad(entry, error)
+  }
 }
 
 main()

@@ -84,7 +84,7 @@ test('an entry that is missing is said in one line', async () => {
   assert.equal(code, 1)
   assert.match(
     stderr,
-    /^cannot find the entry of the function: no func\.\{ts,mts,js,mjs,cjs\} and no main in package\.json\n$/,
+    /^cannot find the entry of the function: no func\.\{ts,mts,js,mjs,cjs\}, no main in package\.json and no func\.\{sh,py\}\n$/,
   )
 })
 

@@ -31,6 +31,7 @@ const PLATFORM = new Set([
   'FN_SPAWN_CALL_ID',
   'OCI_TRACING_ENABLED',
   'OCI_TRACE_COLLECTOR_URL',
+  'PORT',
   'PATH',
   'HOME',
   'TMPDIR',
@@ -38,8 +39,16 @@ const PLATFORM = new Set([
   'NODE_VERSION',
 ])
 
+/** With format default the call itself is in the environment too, under the names of 2017. */
+const OF_CALL =
+  process.env.FN_FORMAT === 'default' ? /^(METHOD|ROUTE|REQUEST_URL|APP_NAME|(PARAM|HEADER)_.*)$/ : /^$/
+
 const config = /** @type {Readonly<Record<string, string>>} */ (
-  Object.freeze(Object.fromEntries(Object.entries(process.env).filter(([name]) => !PLATFORM.has(name))))
+  Object.freeze(
+    Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !PLATFORM.has(name) && !OF_CALL.test(name)),
+    ),
+  )
 )
 const app = process.env.FN_APP_NAME ?? ''
 const fn = process.env.FN_FN_NAME ?? ''

@@ -36,6 +36,7 @@ const first = (req, name) => {
 /** @param {IncomingMessage} req */
 const isEmpty = (req) =>
   req.headers['transfer-encoding'] === undefined && Number(req.headers['content-length'] ?? 0) === 0
+exports.isEmpty = isEmpty
 
 /** @param {IncomingMessage} req */
 function plainHeaders(req) {
@@ -96,3 +97,4 @@ function bodyOf(req) {
   )
   return { stream, drop }
 }
+exports.bodyOf = bodyOf

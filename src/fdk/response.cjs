@@ -13,11 +13,13 @@ const DROPPED = new Set([
   'te',
   'upgrade',
 ])
+exports.DROPPED = DROPPED
 
 const STAMP = {
   'Fn-Fdk-Version': `fdk-sluice/1 (njsv=${process.version})`,
   'Fn-Fdk-Runtime': `node/${process.versions.node}`,
 }
+exports.STAMP = STAMP
 
 /** @typedef {{ status: number, headers: Iterable<[string, string]>, body: Uint8Array | ReadableStream<Uint8Array> }} Reply */
 
@@ -102,7 +104,7 @@ exports.sendError = (res, error) => {
  * @param {ServerResponse} res
  * @param {number} status
  * @param {string} message
- * @param {string} detail
+ * @param {string} [detail]
  */
 function json(res, status, message, detail) {
   const body = JSON.stringify({ message, detail })

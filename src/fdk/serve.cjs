@@ -4,7 +4,7 @@
 const fs = require('node:fs')
 const http = require('node:http')
 const { makeContext } = require('./context.cjs')
-const { isTrigger, toRequest } = require('./request.cjs')
+const request = require('./request.cjs')
 const { json, send, sendError, toReply } = require('./response.cjs')
 
 /** @typedef {(request: Request, ctx: import('./context.cjs').Context) => unknown} Handler */
@@ -13,15 +13,35 @@ const MAX_HEAD = 128 * 1024
 const { FN_LOGFRAME_NAME: frameName, FN_LOGFRAME_HDR: frameHeader } = process.env
 
 /**
- * Binds another name first: the socket is complete when the agent sees `path`.
  * @param {Handler} handler
  * @param {string} path
  * @returns {http.Server} for who wants to close it
  */
 exports.serve = (handler, path) => {
-  const server = http.createServer({ maxHeaderSize: MAX_HEAD, requestTimeout: 0, headersTimeout: 0 })
-  server.keepAliveTimeout = 0 // the agent closes idle connections
-  server.on('request', (req, res) => answer(handler, req, res))
+  const server = makeServer((req, res) => answer(handler, req, res))
+  listen(server, path, () => {
+    setImmediate(() => globalThis.Request) // Node loads it on first use, tens of ms: not at the first call's cost
+  })
+  return server
+}
+
+/**
+ * For requests of the agent, which is trusted to send them whole and to close idle connections.
+ * @param {http.RequestListener} answer
+ */
+const makeServer = (answer) => {
+  const limits = { maxHeaderSize: MAX_HEAD, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }
+  return http.createServer({ ...limits, requireHostHeader: false }, answer)
+}
+exports.makeServer = makeServer
+
+/**
+ * Binds another name first: the socket is complete when the agent sees `path`.
+ * @param {http.Server} server
+ * @param {string} path
+ * @param {() => void} announced
+ */
+const listen = (server, path, announced) => {
   server.on('error', (error) => {
     console.error(`cannot listen on ${path}: ${error.message}`)
     process.exit(3)
@@ -29,10 +49,10 @@ exports.serve = (handler, path) => {
   server.listen(`${path}.tmp`, () => {
     fs.chmodSync(`${path}.tmp`, 0o666)
     fs.renameSync(`${path}.tmp`, path)
-    setImmediate(() => globalThis.Request) // Node loads it on first use, tens of ms: not at the first call's cost
+    announced()
   })
-  return server
 }
+exports.listen = listen
 
 /**
  * @param {Handler} handler
@@ -48,11 +68,11 @@ async function answer(handler, req, res) {
     if (!res.writableFinished) abort(new DOMException('the caller has gone', 'AbortError'))
     finish()
   })
-  /** @type {ReturnType<typeof toRequest> | undefined} */
+  /** @type {ReturnType<typeof request.toRequest> | undefined} */
   let call
   try {
-    call = toRequest(req, ctx.signal)
-    await send(res, toReply(await handler(call.request, ctx)), isTrigger(req))
+    call = request.toRequest(req, ctx.signal)
+    await send(res, toReply(await handler(call.request, ctx)), request.isTrigger(req))
   } catch (error) {
     sendError(res, error)
   } finally {
@@ -63,17 +83,19 @@ async function answer(handler, req, res) {
 
 /**
  * Serves one call without a listener: the body from stdin, the answer's body to stdout. A throw is exit code 1.
+ * What the function prints goes to stderr.
  * @param {Handler} handler
  */
 exports.serveOnce = async (handler) => {
   const { Readable } = require('node:stream')
   const { pipeline } = require('node:stream/promises')
+  const { fromProcess, toRequest } = require('./environment.cjs')
+  const stdout = require('./stdout.cjs').takeStdout()
   const { ctx, finish } = makeContext(process.env.FN_CALL_ID, process.env.FN_DEADLINE)
   try {
     const body = /** @type {any} */ (Readable.toWeb(process.stdin))
-    const init = { method: 'POST', body, duplex: 'half', signal: ctx.signal }
-    const reply = toReply(await handler(new Request('http://localhost/call', init), ctx))
-    await pipeline(reply.body instanceof Uint8Array ? [reply.body] : reply.body, process.stdout)
+    const reply = toReply(await handler(toRequest(fromProcess(), body, ctx.signal), ctx))
+    await pipeline(reply.body instanceof Uint8Array ? [reply.body] : reply.body, stdout)
   } catch (error) {
     console.error('Error in function:', error)
     process.exitCode = 1
@@ -93,6 +115,7 @@ function frameLogs(req) {
   console.log(line)
   console.error(line)
 }
+exports.frameLogs = frameLogs
 
 /** @type {(req: http.IncomingMessage, name: string) => string | undefined} */
 const text = (req, name) => {

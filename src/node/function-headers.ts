@@ -103,7 +103,7 @@ function forEachPassing(
 }
 
 /** The full URL that the caller asked for, as far as its `Host` tells. */
-function requestUrl(req: IncomingMessage): string {
+export function requestUrl(req: IncomingMessage): string {
   const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http'
   return `${scheme}://${req.headers.host ?? 'localhost'}${req.url}`
 }

@@ -17,15 +17,20 @@ import type { Logger } from '../core/logger.ts'
 import { parseTarget } from '../core/routes.ts'
 import { formatDuration } from '../core/units.ts'
 import type { Definition } from '../runner/definition.ts'
-import type { Slot } from '../runner/pool.ts'
-import type { HttpStreamExchange } from '../runner/protocols/http-stream.ts'
-import type { CallReceiver, Runner } from '../runner/runner.ts'
+import { type CallOrigin, environment2017 } from '../runner/protocols/environment.ts'
+import type { Exchange } from '../runner/protocols/exchange.ts'
+import type { CallReceiver, Runner, Slot } from '../runner/runner.ts'
 import type { Definitions, Resolved } from './definitions.ts'
-import { invokeAnswer, invokeHeaders, triggerAnswer, triggerHeaders } from './function-headers.ts'
+import { invokeAnswer, invokeHeaders, requestUrl, triggerAnswer, triggerHeaders } from './function-headers.ts'
 import type { LoadReport } from './load-report.ts'
+import type { Metrics } from './metrics.ts'
+import type { CallTrace, Traces } from './traces.ts'
 
 /** A body of at most this many bytes is read and dropped after a refusal; beyond it the connection is closed. */
 const SMALL_BODY = 64 * 1024
+
+/** Milliseconds after which to try again when nothing can be predicted, as today's Fn says. */
+const UNKNOWN_RETRY = 15_000
 
 export interface InvokeContext {
   readonly clock: Clock
@@ -34,6 +39,8 @@ export interface InvokeContext {
   readonly definitions: Definitions
   readonly runner: Runner
   readonly load: LoadReport
+  readonly metrics: Metrics
+  readonly traces: Traces | undefined
   /** Largest request body in bytes; 0 = no limit. */
   readonly maxRequestSize: number
   readonly draining: () => boolean
@@ -57,16 +64,22 @@ export function handleCall(context: InvokeContext, req: IncomingMessage, res: Se
   }
   const key = keyOf(req.url as string)
   const known = context.definitions.known(key)
-  if (known) reply.start(known)
-  else {
-    const target = parseTarget(req.url as string)
-    if (!target) reply.fail(new SluiceError('path-not-found', `Path not found: ${req.method} ${req.url}`))
-    else
-      context.definitions.resolve(key, target).then(
-        (resolved) => reply.start(resolved),
-        (error) => reply.fail(error),
-      )
+  if (known) {
+    reply.start(known)
+    return
   }
+  const target = parseTarget(req.url as string)
+  if (!target) {
+    reply.fail(new SluiceError('path-not-found', `Path not found: ${req.method} ${req.url}`))
+    return
+  }
+  const matched = context.definitions.match(key, target)
+  if (matched) reply.start(matched)
+  else
+    context.definitions.resolve(key, target).then(
+      (resolved) => reply.start(resolved),
+      (error) => reply.fail(error),
+    )
 }
 
 /** What can be refused before the function is known. */
@@ -97,10 +110,15 @@ class Reply implements CallReceiver {
   readonly #id: string
   #resolved: Resolved | undefined
   #slot: Slot | undefined
-  #exchange: HttpStreamExchange | undefined
+  #exchange: Exchange | undefined
   #waiting: AbortController | undefined
   #dispatched = 0
   #wait: Wait = NO_WAIT
+  #error: SluiceError | undefined
+  readonly #trace: CallTrace | undefined
+  /** The head and the first piece of the answer, until the end of the tick in which they came. */
+  #head: { readonly status: number; readonly headers: string[] } | undefined
+  #held: Buffer | undefined
 
   constructor(
     context: InvokeContext,
@@ -114,6 +132,7 @@ class Reply implements CallReceiver {
     this.#res = res
     this.#arrived = arrived
     this.#id = id
+    this.#trace = context.traces?.begin(req, { callId: id, arrived })
     res.on('close', () => this.#closed())
   }
 
@@ -122,16 +141,15 @@ class Reply implements CallReceiver {
     const { definition } = resolved
     const { runner } = this.#context
     if (this.#res.destroyed) return
-    if (definition.fn.format !== 'http-stream') {
-      this.fail(
-        new SluiceError('unsupported', `Format ${definition.fn.format} is not supported by this node`),
-      )
-      return
-    }
     const slot = runner.tryAcquire(definition, this.#arrived)
     if (slot) this.#run(slot)
-    else if (this.#req.headers[HEADER.warmOnly] !== undefined) {
-      this.fail(new SluiceError('busy', undefined, { detail: 'no idle instance' }), 'busy')
+    else if (this.#req.headers[HEADER.warmOnly] !== undefined && !runner.hasIdle(definition)) {
+      this.fail(
+        new SluiceError('refused', undefined, {
+          detail: 'no idle instance',
+          retryAfter: runner.predict(definition),
+        }),
+      )
     } else this.#acquire(definition)
   }
 
@@ -147,30 +165,52 @@ class Reply implements CallReceiver {
       ? triggerAnswer(headers, raw)
       : { status: 200, headers: invokeAnswer(headers, raw) }
     if (this.#req.method === 'HEAD') dropLength(answer.headers)
-    this.#res.writeHead(answer.status, [...answer.headers, ...this.#facts()])
+    answer.headers.push(...this.#facts())
+    this.#head = answer
     // A head without a body yet must not wait for one: a stream may begin with silence.
-    process.nextTick(() => this.#res.flushHeaders())
+    process.nextTick(() => this.#flush())
   }
 
   data(chunk: Buffer): boolean {
-    if (this.#res.write(chunk)) return true
-    this.#res.once('drain', () => this.#exchange?.resume())
-    return false
+    if (this.#head && !this.#held) {
+      // Often this is all there is, and the end comes in the same tick: then it is one write, and has a length.
+      this.#held = chunk
+      return true
+    }
+    this.#flush()
+    return this.#write(chunk)
   }
 
   end(rawTrailers: readonly Buffer[]): void {
+    if (
+      this.#head &&
+      rawTrailers.length === 0 &&
+      this.#req.method !== 'HEAD' &&
+      !hasLength(this.#head.headers)
+    )
+      this.#head.headers.push('Content-Length', String(this.#held?.length ?? 0))
+    const last = this.#held
+    this.#held = undefined
+    if (this.#head) this.#res.writeHead(this.#head.status, this.#head.headers)
+    this.#head = undefined
     if (rawTrailers.length > 0 && !this.#res.hasHeader('content-length'))
       this.#res.addTrailers(pairs(rawTrailers))
-    this.#res.end()
+    this.#res.end(last)
+    this.#count(undefined)
   }
 
-  fail(error: unknown, reject?: Reject): void {
+  fail(error: unknown): void {
     const { log } = this.#context
     const known = SluiceError.from(error)
+    this.#error ??= known
     const fields = { call_id: this.#id, fn_id: this.#resolved?.definition.fn.id, code: known.code }
     if (known.code === 'internal')
       log.error({ ...fields, error: messageOf(error), cause: String(known.cause) }, 'call failed')
     else log.info({ ...fields, detail: known.detail }, `call failed: ${known.message}`)
+    this.#count(known.code)
+    // What was held back has not left: the caller gets the whole error instead of a broken answer.
+    this.#head = undefined
+    this.#held = undefined
     if (this.#res.headersSent || this.#res.destroyed) {
       // A broken answer must look broken, never like a short success.
       this.#res.destroy()
@@ -178,9 +218,10 @@ class Reply implements CallReceiver {
     }
     const headers = ['Content-Type', 'application/json; charset=utf-8', ...this.#facts()]
     headers.push('Fn-Origin', isFunctionsFault(known.code) ? 'function' : 'platform')
-    const rejected = reject ?? rejectOf(known.code)
+    const rejected = rejectOf(known.code)
     if (rejected) headers.push('Fn-Reject', rejected)
-    if (known.code === 'busy') headers.push('Retry-After', '15')
+    const again = this.#retryAfter(known)
+    if (again !== undefined) headers.push('Retry-After', String(Math.max(1, Math.ceil(again / 1_000))))
     if (!this.#req.complete && !isSmall(this.#req)) headers.push('Connection', 'close')
     const body = `${JSON.stringify(known)}\n`
     headers.push('Content-Length', String(Buffer.byteLength(body)))
@@ -188,9 +229,53 @@ class Reply implements CallReceiver {
     this.#res.end(body)
   }
 
+  /** Sends what is held back. */
+  #flush(): void {
+    const head = this.#head
+    if (!head || this.#res.destroyed) return
+    this.#head = undefined
+    this.#res.writeHead(head.status, head.headers)
+    const chunk = this.#held
+    this.#held = undefined
+    if (chunk) this.#write(chunk)
+    else this.#res.flushHeaders()
+  }
+
+  #write(chunk: Buffer): boolean {
+    if (this.#res.write(chunk)) return true
+    this.#res.once('drain', () => this.#exchange?.resume())
+    return false
+  }
+
+  #count(error: ErrorCode | undefined): void {
+    const { metrics, clock } = this.#context
+    const definition = this.#resolved?.definition
+    if (!definition) return
+    if (this.#slot) metrics.ended(definition, this.#wait, clock.now() - this.#dispatched, error)
+    else if (error) metrics.refused(definition, error)
+  }
+
+  /** Milliseconds after which the caller may try again, when that means anything. */
+  #retryAfter({ code, retryAfter }: SluiceError): number | undefined {
+    if (retryAfter !== undefined || (code !== 'busy' && code !== 'refused')) return retryAfter
+    const definition = this.#resolved?.definition
+    return (definition && this.#context.runner.predict(definition)) ?? UNKNOWN_RETRY
+  }
+
   #acquire(definition: Definition): void {
     this.#waiting = new AbortController()
-    this.#context.runner.acquire(definition, this.#arrived, this.#waiting.signal).then(
+    const request = {
+      definition,
+      arrived: this.#arrived,
+      deadline: this.#deadline,
+      environment: () =>
+        environment2017({
+          definition,
+          headers: [...this.#headers(), 'Fn-Call-Id', this.#id],
+          origin: this.#origin(),
+        }),
+    }
+    this.#context.runner.acquire(request, this.#waiting.signal).then(
       (slot) => this.#run(slot),
       (error: unknown) => {
         // The wait itself belongs to the answer.
@@ -202,8 +287,8 @@ class Reply implements CallReceiver {
 
   #run(slot: Slot): void {
     const { runner, clock, maxRequestSize } = this.#context
-    const deadline = Date.parse(first(this.#req.headers[HEADER.deadline]) ?? '')
-    if (this.#res.destroyed || deadline <= clock.wall()) {
+    const deadline = this.#deadline
+    if (this.#res.destroyed || (deadline !== undefined && deadline <= clock.wall())) {
       runner.release(slot, true)
       if (!this.#res.destroyed)
         this.fail(new SluiceError('timed-out', undefined, { detail: 'the deadline had passed' }))
@@ -212,18 +297,36 @@ class Reply implements CallReceiver {
     const body = hasBody(this.#req) ? this.#req : undefined
     if (body && this.#req.headers.expect !== undefined) this.#res.writeContinue()
     if (body && maxRequestSize > 0) this.#limit(body, maxRequestSize)
-    const trigger = this.#resolved?.source !== undefined
     this.#exchange = runner.run(
       slot,
-      {
-        id: this.#id,
-        arrived: this.#arrived,
-        headers: trigger ? triggerHeaders(this.#req) : invokeHeaders(this.#req),
-        body,
-        deadline: Number.isNaN(deadline) ? undefined : deadline,
-      },
+      { id: this.#id, headers: this.#headers(), body, deadline, origin: () => this.#origin() },
       this,
     )
+  }
+
+  /** Until when the caller wants the answer (ms since the epoch), if it said so. */
+  get #deadline(): number | undefined {
+    const text = first(this.#req.headers[HEADER.deadline])
+    const deadline = text === undefined ? Number.NaN : Date.parse(text)
+    return Number.isNaN(deadline) ? undefined : deadline
+  }
+
+  /** Raw header pairs for the function. */
+  #headers(): string[] {
+    const isTrigger = this.#resolved?.source !== undefined
+    const headers = isTrigger ? triggerHeaders(this.#req) : invokeHeaders(this.#req)
+    this.#trace?.pass(headers)
+    return headers
+  }
+
+  #origin(): CallOrigin {
+    const { source, params } = this.#resolved as Resolved
+    return {
+      method: this.#req.method as string,
+      url: requestUrl(this.#req),
+      route: source ?? keyOf(this.#req.url as string),
+      params,
+    }
   }
 
   /** A body without a length is cut where the limit is. */
@@ -243,8 +346,6 @@ class Reply implements CallReceiver {
     const fn = this.#resolved?.definition.fn.id
     const pool = this.#slot?.pool
     const idle = pool ? pool.idle + (pool.waiting === 0 ? 1 : 0) : fn === undefined ? 0 : runner.idle(fn)
-    const timing: Record<string, number> = { queue: wait.queue, start: wait.start, fetch: wait.fetch }
-    if (this.#slot) timing['run'] = clock.now() - this.#dispatched
     const facts = [
       'Fn-Call-Id',
       this.#id,
@@ -255,7 +356,7 @@ class Reply implements CallReceiver {
       'Fn-Load',
       formatLoad(load.next(idle)),
       'Server-Timing',
-      formatTiming(timing),
+      formatTiming(wait, this.#slot && clock.now() - this.#dispatched),
     ]
     if (fn !== undefined)
       facts.push('Fn-Function', `${fn} ${encodeURI(this.#resolved?.source ?? '')}`.trimEnd())
@@ -264,7 +365,15 @@ class Reply implements CallReceiver {
 
   /** The caller's connection is gone, or the answer is complete. */
   #closed(): void {
-    if (this.#res.writableFinished) return
+    const finished = this.#res.writableFinished
+    this.#trace?.end({
+      resolved: this.#resolved,
+      slot: this.#slot,
+      wait: this.#wait,
+      status: this.#res.headersSent ? this.#res.statusCode : undefined,
+      error: this.#error ?? (finished ? undefined : new SluiceError('client-gone')),
+    })
+    if (finished) return
     this.#waiting?.abort()
     this.#exchange?.abort(new SluiceError('client-gone'))
   }
@@ -274,6 +383,7 @@ const isFunctionsFault = (code: ErrorCode): boolean => ERRORS[code].exit === 6
 
 /** Refusals that another node may make good. A call whose `max_wait` is used up is none of them. */
 function rejectOf(code: ErrorCode): Reject | undefined {
+  if (code === 'refused') return 'busy'
   return code === 'draining' || code === 'no-image' ? code : undefined
 }
 
@@ -282,6 +392,12 @@ const hasBody = ({ headers }: IncomingMessage): boolean =>
 
 const isSmall = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= SMALL_BODY
+
+function hasLength(headers: readonly string[]): boolean {
+  for (let i = 0; i < headers.length; i += 2)
+    if ((headers[i] as string).toLowerCase() === 'content-length') return true
+  return false
+}
 
 function dropLength(headers: string[]): void {
   for (let i = headers.length - 2; i >= 0; i -= 2) {

@@ -1,142 +1,16 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import { createServer as createNetServer, type Server, type Socket } from 'node:net'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { makeApp, makeFn } from '../../test/support/definitions.ts'
-import { type FixedDriver, fixedDriver } from '../../test/support/fixed-driver.ts'
-import { tempDir } from '../../test/support/temp.ts'
+import { createServer as createNetServer } from 'node:net'
+import { test } from 'node:test'
+import { FN, hello, http, INVOKE, type Seen, send, setUpNode as setUp } from '../../test/support/node-rig.ts'
 import { until } from '../../test/support/until.ts'
 import { systemClock } from '../core/clock.ts'
 import { parseLoad, parseWait } from '../core/headers.ts'
-import { idMaker, isId } from '../core/ids.ts'
-import { silentLogger } from '../core/logger.ts'
-import { seededRandom, systemRandom } from '../core/random.ts'
+import { isId } from '../core/ids.ts'
+import { seededRandom } from '../core/random.ts'
 import { parseDuration } from '../core/units.ts'
-import type { App, Fn } from '../core/words.ts'
 import { mockDriver } from '../drivers/mock/mock.ts'
 import { sqliteStore } from '../store/sqlite/sqlite.ts'
-import type { Store } from '../store/store.ts'
-import { BundleCache } from './bundles.ts'
-import { type FunctionNode, type NodeOptions, startNode } from './node.ts'
-
-const FN = 'FN'
-const INVOKE = `/invoke/${FN}`
-const NOW = '2026-01-01T00:00:00.000Z'
-
-interface Setup {
-  readonly node: FunctionNode
-  readonly store: Store
-  readonly file: string
-  readonly driver: FixedDriver
-  readonly makeId: () => string
-}
-
-/** A node whose functions are answered by `serve`, a server on a unix socket. */
-async function setUp(
-  t: TestContext,
-  serve: Server,
-  over: { fn?: Partial<Fn>; app?: Partial<App>; node?: Partial<NodeOptions> } = {},
-): Promise<Setup> {
-  const temp = await tempDir()
-  const socket = join(temp.path, 'fn.sock')
-  const connections = new Set<Socket>()
-  serve.on('connection', (connection: Socket) => {
-    connections.add(connection)
-    connection.on('close', () => connections.delete(connection))
-  })
-  await new Promise<void>((resolve) => serve.listen(socket, resolve))
-  const driver = fixedDriver(socket)
-  const file = join(temp.path, 'store.db')
-  const store = await sqliteStore({ file })
-  await store.apps.insert(makeApp(over.app))
-  await store.fns.insert(makeFn(over.fn))
-  await store.triggers.insert({
-    id: 'TRIGGER',
-    name: 'http',
-    app_id: 'APP',
-    fn_id: FN,
-    type: 'http',
-    source: '/cart',
-    annotations: {},
-    created_at: NOW,
-    updated_at: NOW,
-  })
-  const makeId = idMaker(systemClock, systemRandom)
-  const node = await startNode({
-    listen: { host: '127.0.0.1', port: 0 },
-    store,
-    driver,
-    bundles: new BundleCache({
-      dir: join(temp.path, 'bundles'),
-      store: store.bundles,
-      wall: () => systemClock.wall(),
-    }),
-    clock: systemClock,
-    log: silentLogger,
-    makeId,
-    memory: 1024 ** 3,
-    token: undefined,
-    publicUrl: undefined,
-    maxRequestSize: 0,
-    maxResponseSize: 0,
-    version: 'test',
-    grace: 5_000,
-    ...over.node,
-  })
-  t.after(async () => {
-    await node[Symbol.asyncDispose]()
-    await store[Symbol.asyncDispose]()
-    for (const connection of connections) connection.destroy()
-    await new Promise((resolve) => serve.close(resolve))
-    await temp[Symbol.asyncDispose]()
-  })
-  return { node, store, file, driver, makeId }
-}
-
-type Handler = (req: IncomingMessage, res: ServerResponse, body: string) => void
-
-/** A function that answers over HTTP when it has read the whole request. */
-function http(handler: Handler): Server {
-  return createServer((req, res) => {
-    let body = ''
-    req.on('data', (chunk) => {
-      body += chunk
-    })
-    req.on('end', () => handler(req, res, body))
-  })
-}
-
-const hello = () => http((_req, res) => res.end('hello'))
-
-interface Seen {
-  readonly status: number
-  readonly headers: IncomingMessage['headers']
-  readonly body: string
-}
-
-/** One request by `node:http`, which sends headers as they are given; rejects on a broken answer. */
-function send(
-  url: string,
-  options: { method?: string; headers?: Record<string, string | string[]>; body?: string } = {},
-): Promise<Seen> {
-  return new Promise((resolve, reject) => {
-    request(
-      url,
-      { method: options.method ?? 'POST', headers: options.headers ?? {}, agent: false },
-      (res) => {
-        let body = ''
-        res.on('data', (chunk) => {
-          body += chunk
-        })
-        res.on('end', () => resolve({ status: res.statusCode as number, headers: res.headers, body }))
-        res.on('error', reject)
-      },
-    )
-      .on('error', reject)
-      .end(options.body ?? '')
-  })
-}
 
 function assertFacts({ headers }: Seen): void {
   assert.ok((parseDuration(headers['fxlb-wait'] as string) as number) >= 0)
@@ -486,25 +360,6 @@ test('a node that stops refuses new calls retryably and finishes the running one
   res.end('finished')
   assert.equal((await running).body, 'finished')
   await closed
-})
-
-test('the load digest counts what is idle, and needs the token', async (t) => {
-  const { node } = await setUp(t, hello(), { node: { token: 'secret' } })
-  await send(node.url + INVOKE)
-  for (const path of ['/node/load', '/%6eode/load', '/node/%6coad', '//node/load']) {
-    const { status } = await send(node.url + path, { method: 'GET' })
-    assert.ok(status === 401 || status === 404, `${path} answered ${status}`)
-  }
-  assert.equal((await send(`${node.url}/node/load`, { method: 'GET' })).status, 401)
-  const seen = await send(`${node.url}/node/load`, {
-    method: 'GET',
-    headers: { Authorization: 'Bearer secret' },
-  })
-  const digest = JSON.parse(seen.body) as Record<string, unknown>
-  assert.deepEqual(
-    [digest['run'], digest['queue'], digest['draining'], digest['idle']],
-    [0, 0, false, { [FN]: 1 }],
-  )
 })
 
 test('a mock driver serves a node of its own', async (t) => {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import fastify, { type FastifyInstance } from 'fastify'
 import { apiPlugin } from '../api/api.ts'
+import type { CorsOptions } from '../api/cors.ts'
 import { FASTIFY_OPTIONS, jsonErrors } from '../api/errors.ts'
 import { type Clock, limit, sleep } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -10,12 +11,15 @@ import { isCall } from '../core/routes.ts'
 import { tokenCheck } from '../core/token.ts'
 import { bundleDigest } from '../core/words.ts'
 import type { Driver, Source } from '../drivers/driver.ts'
-import { Runner } from '../runner/runner.ts'
+import { type PauseRule, Runner } from '../runner/runner.ts'
 import type { Store } from '../store/store.ts'
 import type { BundleCache } from './bundles.ts'
+import { type ControlContext, serveControl } from './control.ts'
 import { Definitions } from './definitions.ts'
 import { handleCall, type InvokeContext } from './invoke.ts'
 import { LoadReport } from './load-report.ts'
+import { Metrics } from './metrics.ts'
+import type { Traces } from './traces.ts'
 
 const MIB = 1024 * 1024
 
@@ -29,6 +33,12 @@ export interface NodeOptions {
   readonly makeId: () => string
   /** Bytes that all containers together may be promised. */
   readonly memory: number
+  /** CPUs that all containers together may be promised. */
+  readonly cpus: number
+  /** When idle containers are paused. @default 'adaptive' */
+  readonly pause?: PauseRule | undefined
+  /** Containers that start at the same time. @default the CPUs, at least 2 */
+  readonly maxStarts?: number | undefined
   /** Of `/v2` and `/node/*`; without one, everybody who reaches the port may. */
   readonly token: string | undefined
   readonly publicUrl: string | undefined
@@ -36,6 +46,12 @@ export interface NodeOptions {
   readonly maxRequestSize: number
   /** Bytes; 0 = no limit. */
   readonly maxResponseSize: number
+  /** Bytes of the head of a function's answer; 0 = 1 MiB. @default 0 */
+  readonly maxResponseHeadSize?: number
+  /** Who may use `/v2` from other pages than the node's own. @default nobody */
+  readonly cors?: CorsOptions | undefined
+  /** Where calls are traced to. @default nowhere */
+  readonly traces?: Traces | undefined
   /** Sluice's own version, for `/version`. */
   readonly version: string
   /** Milliseconds that running calls get to end when the node stops. @default 30000 */
@@ -55,18 +71,23 @@ export interface FunctionNode extends AsyncDisposable {
 export async function startNode(options: NodeOptions): Promise<FunctionNode> {
   const { store, driver, clock, log, makeId } = options
   await using undo = new AsyncDisposableStack()
-  const runner = undo.use(
+  const runner: Runner = undo.use(
     new Runner({
       driver,
       clock,
       log,
       makeId,
-      memory: options.memory,
+      total: { memory: options.memory, mcpus: Math.floor(options.cpus * 1_000) },
+      maxStarts: options.maxStarts ?? Math.max(2, Math.floor(options.cpus)),
+      pause: options.pause,
+      onStart: (record) => metrics.started(record),
       maxResponseSize: options.maxResponseSize,
+      ...(options.maxResponseHeadSize && { maxResponseHeadSize: options.maxResponseHeadSize }),
       fetch: (image) => fetchSource(image, options.bundles),
     }),
   )
-  const definitions = undo.use(
+  const metrics = new Metrics(runner)
+  const definitions: Definitions = undo.use(
     new Definitions(store, clock, () => void retireStale(runner, definitions, log)),
   )
   const load = new LoadReport(runner, makeId(), Math.max(1, Math.floor(options.memory / (128 * MIB))))
@@ -78,10 +99,12 @@ export async function startNode(options: NodeOptions): Promise<FunctionNode> {
     definitions,
     runner,
     load,
+    metrics,
+    traces: options.traces,
     maxRequestSize: options.maxRequestSize,
     draining: () => state.draining,
   }
-  const { app, server } = await serveNode(options, call)
+  const { app, server } = await serveNode(options, call, { runner, definitions, load, state })
   undo.defer(() => app.close())
   undo.defer(() => close(server))
   const address = await listen(server, options.listen)
@@ -106,6 +129,7 @@ export async function startNode(options: NodeOptions): Promise<FunctionNode> {
 async function serveNode(
   options: NodeOptions,
   call: InvokeContext,
+  control: ControlContext,
 ): Promise<{ app: FastifyInstance; server: Server }> {
   const allowed = tokenCheck(options.token)
   const app = fastify({
@@ -135,7 +159,7 @@ async function serveNode(
   jsonErrors(app, options.log)
   app.addHook('onRequest', async (request) => {
     // The route, not the URL: `/%6eode/load` is the same route.
-    if (request.routeOptions.url?.startsWith('/node/') && !allowed(request.headers.authorization)) {
+    if (isGuarded(request.routeOptions.url) && !allowed(request.headers.authorization)) {
       throw new SluiceError('unauthorized')
     }
   })
@@ -146,11 +170,10 @@ async function serveNode(
   })
   app.get('/version', () => ({ version: options.version }))
   app.get('/healthz', () => ({ status: call.draining() ? 'draining' : 'ok' }))
-  app.get('/node/load', () => {
-    const { run, queue, cap, boot, seq } = call.load.next(0)
-    const { calls, starts } = call.runner.load
-    const idle = call.runner.idleByFunction()
-    return { run, queue, cap, draining: call.draining(), boot, seq, idle, calls, starts }
+  serveControl(app, control)
+  app.get('/metrics', async (_request, reply) => {
+    reply.header('content-type', call.metrics.contentType)
+    return call.metrics.text()
   })
   await app.register(
     apiPlugin({
@@ -160,11 +183,15 @@ async function serveNode(
       publicUrl: options.publicUrl,
       maxRequestSize: options.maxRequestSize,
       allowed,
+      cors: options.cors,
     }),
   )
   await app.ready()
   return { app, server: app.server }
 }
+
+/** What only operators and balancers may ask; the API guards itself. */
+const isGuarded = (route = '') => route.startsWith('/node/') || route === '/metrics'
 
 async function fetchSource(image: string, bundles: BundleCache): Promise<Source> {
   const digest = bundleDigest(image)

@@ -1,21 +1,32 @@
 import type { App, Fn } from '../core/words.ts'
+import type { Workload } from './policy/workload.ts'
+
+const MIB = 1024 * 1024
 
 /** A function as it is defined at one moment: what its containers are made from. */
-export interface Definition {
+export interface Definition extends Workload {
   readonly app: App
   readonly fn: Fn
-  /** Calls one container serves at once. */
-  readonly concurrency: number
-  /** Equal when nothing changed that a container could see. */
-  readonly version: string
 }
 
 export const define = (app: App, fn: Fn): Definition => ({
   app,
   fn,
-  concurrency: Math.max(1, fn.concurrency),
+  key: fn.id,
+  owner: app.id,
   version: `${fn.id} ${fn.updated_at} ${app.updated_at}`,
+  need: { memory: fn.memory * MIB, mcpus: Math.round(fn.cpus * 1_000) },
+  // One pair of pipes carries one call at a time.
+  concurrency: isPiped(fn) ? 1 : Math.max(1, fn.concurrency),
+  maxConcurrency: fn.max_concurrency,
+  maxWait: fn.max_wait * 1_000,
+  idleTimeout: fn.idle_timeout * 1_000,
+  minWarm: fn.format === 'default' ? 0 : fn.min_warm,
+  once: fn.format === 'default',
 })
+
+/** Whether calls reach a function over stdin and stdout instead of a socket. */
+export const isPiped = ({ format }: Fn): boolean => format === 'http' || format === 'default'
 
 /**
  * The environment of a function's containers (fdk-contract §2): the app's config, the function's over it,

@@ -13,8 +13,9 @@ export type LineSink = (line: string, stream: 'stdout' | 'stderr') => void
 export class Output {
   #tail = ''
 
-  constructor(stdout: Readable, stderr: Readable, sink: LineSink) {
-    this.#read(stdout, 'stdout', sink)
+  /** @param stdout absent where it carries the answers */
+  constructor(stdout: Readable | undefined, stderr: Readable, sink: LineSink) {
+    if (stdout) this.#read(stdout, 'stdout', sink)
     this.#read(stderr, 'stderr', sink)
   }
 

@@ -12,9 +12,8 @@ import { seededRandom } from '../core/random.ts'
 import { type Driver, DriverError } from '../drivers/driver.ts'
 import { type MockOptions, mockDriver } from '../drivers/mock/mock.ts'
 import type { Definition } from './definition.ts'
-import type { Slot } from './pool.ts'
-import type { HttpStreamExchange } from './protocols/http-stream.ts'
-import { type CallReceiver, Runner, type RunnerOptions } from './runner.ts'
+import type { Exchange } from './protocols/exchange.ts'
+import { type CallReceiver, Runner, type RunnerOptions, type Slot } from './runner.ts'
 
 const MIB = 1024 * 1024
 const never = new AbortController().signal
@@ -46,7 +45,7 @@ function setUp(t: TestContext, mock: Partial<MockOptions> = {}, over: Partial<Ru
     log: silentLogger,
     makeId: idMaker(systemClock, seededRandom(2)),
     fetch: async (ref) => ({ kind: 'image', ref }),
-    memory: 4096 * MIB,
+    total: { memory: 4096 * MIB, mcpus: 4_000 },
     maxStarts: 100,
     ...over,
   })
@@ -64,11 +63,7 @@ interface Answer {
 }
 
 /** Runs one call in a slot and collects its answer. */
-function runIn(
-  runner: Runner,
-  slot: Slot,
-  body = '',
-): { answer: Promise<Answer>; exchange: HttpStreamExchange } {
+function runIn(runner: Runner, slot: Slot, body = ''): { answer: Promise<Answer>; exchange: Exchange } {
   const { promise, resolve } = Promise.withResolvers<Answer>()
   let text = ''
   const receiver: CallReceiver = {
@@ -81,7 +76,13 @@ function runIn(
     end: () => resolve({ body: text, slot, error: undefined }),
     fail: (error) => resolve({ body: text, slot, error }),
   }
-  const call = { id: 'CALL', arrived: 0, headers: [], deadline: undefined }
+  const origin = () => ({
+    method: 'POST',
+    url: 'http://localhost/invoke/FN',
+    route: '/invoke/FN',
+    params: {},
+  })
+  const call = { id: 'CALL', headers: [], deadline: undefined, origin }
   const exchange = runner.run(
     slot,
     { ...call, body: body === '' ? undefined : Readable.from([body]) },
@@ -91,7 +92,7 @@ function runIn(
 }
 
 async function call(runner: Runner, definition: Definition, arrived: number, body = ''): Promise<Answer> {
-  return runIn(runner, await runner.acquire(definition, arrived, never), body).answer
+  return runIn(runner, await runner.acquire({ definition, arrived: arrived }, never), body).answer
 }
 
 test('a second call takes the container of the first, and does not wait', async (t) => {
@@ -121,7 +122,7 @@ test('the first call waits for fetch and start, each on its own clock', async (t
     },
   )
   clock.current = setup.clock
-  const acquiring = setup.runner.acquire(makeDefinition(), 0, never)
+  const acquiring = setup.runner.acquire({ definition: makeDefinition(), arrived: 0 }, never)
   setup.clock.advance(30)
   fetched()
   for (let i = 0; i < 30; i++) {
@@ -145,7 +146,7 @@ test('ten first calls start at most ten containers, and later calls none', async
 
 test('no more containers are started at once than the gate lets through', async (t) => {
   const { runner, clock, prepared } = setUp(t, { startMs: 10 }, { maxStarts: 2 })
-  const calls = Array.from({ length: 6 }, () => call(runner, makeDefinition(), 0, 'x'))
+  const calls = Array.from({ length: 6 }, (_, i) => call(runner, makeDefinition({ id: `FN${i}` }), 0, 'x'))
   await until('the first two starts', () => prepared() === 2)
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(prepared(), 2)
@@ -159,10 +160,10 @@ test('no more containers are started at once than the gate lets through', async 
 test('calls beyond max_concurrency wait their turn, first in, first out', async (t) => {
   const { runner, clock } = setUp(t)
   const fn = makeDefinition({ max_concurrency: 1 })
-  const running = await runner.acquire(fn, 0, never)
+  const running = await runner.acquire({ definition: fn, arrived: 0 }, never)
   const order: number[] = []
   const waiting = [1, 2, 3].map((n) =>
-    runner.acquire(fn, clock.now(), never).then((slot) => {
+    runner.acquire({ definition: fn, arrived: clock.now() }, never).then((slot) => {
       order.push(n)
       runner.release(slot, true)
       return slot
@@ -181,8 +182,8 @@ test('calls beyond max_concurrency wait their turn, first in, first out', async 
 test('a call that has waited max_wait is refused, and the queue goes on without it', async (t) => {
   const { runner, clock } = setUp(t)
   const fn = makeDefinition({ max_concurrency: 1, max_wait: 2 })
-  const running = await runner.acquire(fn, 0, never)
-  const late = runner.acquire(fn, 0, never)
+  const running = await runner.acquire({ definition: fn, arrived: 0 }, never)
+  const late = runner.acquire({ definition: fn, arrived: 0 }, never)
   clock.advance(2_000)
   await assert.rejects(late, { code: 'busy', detail: 'waited max_wait = 2 s for a slot' })
   runner.release(running, true)
@@ -192,9 +193,9 @@ test('a call that has waited max_wait is refused, and the queue goes on without 
 test('a caller who leaves the queue takes no slot', async (t) => {
   const { runner } = setUp(t)
   const fn = makeDefinition({ max_concurrency: 1 })
-  const running = await runner.acquire(fn, 0, never)
+  const running = await runner.acquire({ definition: fn, arrived: 0 }, never)
   const leave = new AbortController()
-  const leaving = runner.acquire(fn, 0, leave.signal)
+  const leaving = runner.acquire({ definition: fn, arrived: 0 }, leave.signal)
   leave.abort()
   await assert.rejects(leaving, { code: 'client-gone' })
   runner.release(running, true)
@@ -256,7 +257,7 @@ test('the calls that waited for a start that failed hear why, and the next call 
     throw new DriverError('bad-spec', 'Failed to create container', { cause: broken })
   }
   const fn = makeDefinition()
-  await assert.rejects(runner.acquire(fn, 0, never), {
+  await assert.rejects(runner.acquire({ definition: fn, arrived: 0 }, never), {
     code: 'init-failed',
     detail: 'Failed to create container',
   })
@@ -266,17 +267,19 @@ test('the calls that waited for a start that failed hear why, and the next call 
 })
 
 test('a function that needs more than the node has is refused at once', async (t) => {
-  const { runner } = setUp(t, {}, { memory: 100 * MIB })
-  await assert.rejects(runner.acquire(makeDefinition({ memory: 128 }), 0, never), {
+  const { runner } = setUp(t, {}, { total: { memory: 100 * MIB, mcpus: 4_000 } })
+  await assert.rejects(runner.acquire({ definition: makeDefinition({ memory: 128 }), arrived: 0 }, never), {
     code: 'too-big-for-node',
   })
 })
 
 test('row 43: with a budget for two, the third call waits until a container ends', async (t) => {
-  const { runner, clock, prepared } = setUp(t, {}, { memory: 256 * MIB })
+  const { runner, clock, prepared } = setUp(t, {}, { total: { memory: 256 * MIB, mcpus: 4_000 } })
   const fns = ['A', 'B', 'C'].map((id) => makeDefinition({ id }))
-  const [a, b] = await Promise.all(fns.slice(0, 2).map((fn) => runner.acquire(fn, 0, never)))
-  const third = runner.acquire(fns[2] as Definition, 0, never)
+  const [a, b] = await Promise.all(
+    fns.slice(0, 2).map((fn) => runner.acquire({ definition: fn, arrived: 0 }, never)),
+  )
+  const third = runner.acquire({ definition: fns[2] as Definition, arrived: 0 }, never)
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(prepared(), 2)
   clock.advance(2_000)
@@ -284,7 +287,7 @@ test('row 43: with a budget for two, the third call waits until a container ends
   const slot = await third
   assert.equal(totalWait(slot.wait), 2_000)
   assert.equal(runner.idle('A'), 0)
-  assert.ok(runner.memory.used <= runner.memory.total)
+  assert.ok(runner.resources.used.memory <= runner.resources.total.memory)
   runner.release(slot, true)
   runner.release(b as Slot, true)
 })
@@ -296,7 +299,7 @@ test('an idle container is gone after its idle_timeout, and its memory is given 
   assert.equal(runner.idle('FN'), 1)
   clock.advance(500)
   assert.equal(runner.idle('FN'), 0)
-  await until('the memory', () => runner.memory.used === 0)
+  await until('the memory', () => runner.resources.used.memory === 0)
 })
 
 test('a changed function gets new containers, and the old ones go', async (t) => {
@@ -305,13 +308,13 @@ test('a changed function gets new containers, and the old ones go', async (t) =>
   const changed = makeDefinition({ updated_at: '2026-01-02T00:00:00.000Z' })
   assert.ok((await call(runner, changed, clock.now(), 'y')).slot.cold)
   assert.equal(prepared(), 2)
-  await until('the old container', () => runner.memory.used === 128 * MIB)
+  await until('the old container', () => runner.resources.used.memory === 128 * MIB)
 })
 
 test('one container serves as many calls at once as its function allows', async (t) => {
   const { runner, prepared } = setUp(t)
   const fn = makeDefinition({ concurrency: 3 })
-  const slots = await Promise.all([1, 2, 3].map(() => runner.acquire(fn, 0, never)))
+  const slots = await Promise.all([1, 2, 3].map(() => runner.acquire({ definition: fn, arrived: 0 }, never)))
   assert.equal(prepared(), 1)
   assert.equal(new Set(slots.map(({ instance }) => instance)).size, 1)
   assert.equal(runner.tryAcquire(fn, 0), undefined)
@@ -327,11 +330,11 @@ test('closing a runner refuses what waits and ends what runs', async (t) => {
   const fn = makeDefinition({ max_concurrency: 1 })
   const running = call(runner, fn, clock.now(), 'x')
   await until('the call to run', () => runner.load.run === 1)
-  const waiting = runner.acquire(fn, 0, never)
+  const waiting = runner.acquire({ definition: fn, arrived: 0 }, never)
   const refused = assert.rejects(waiting, { code: 'draining' })
   await runner[Symbol.asyncDispose]()
   await refused
   assert.equal((await running).error?.code, 'no-response')
-  await assert.rejects(runner.acquire(fn, 0, never), { code: 'draining' })
-  assert.equal(runner.memory.used, 0)
+  await assert.rejects(runner.acquire({ definition: fn, arrived: 0 }, never), { code: 'draining' })
+  assert.equal(runner.resources.used.memory, 0)
 })

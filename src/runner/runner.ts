@@ -1,306 +1,364 @@
 import type { Readable } from 'node:stream'
 import { SluiceError } from '../core/errors.ts'
+import type { LiveContainer } from './container.ts'
 import type { Definition } from './definition.ts'
-import type { Instance } from './instance.ts'
-import { MemoryBudget } from './memory.ts'
-import { Pool, type Slot } from './pool.ts'
-import { HttpStreamExchange, type Receiver } from './protocols/http-stream.ts'
-import { type StartOptions, startFailure, startInstance } from './start.ts'
-
-const MIB = 1024 * 1024
+import type { Slot as PolicySlot, Ticket } from './policy/call.ts'
+import type { Instance } from './policy/instance.ts'
+import type { PauseRule } from './policy/rest.ts'
+import { Scheduler, type Tally } from './policy/scheduler.ts'
+import type { Start } from './policy/start.ts'
+import type { Resources } from './policy/workload.ts'
+import { type CallOrigin, environment2017 } from './protocols/environment.ts'
+import type { Exchange, FunctionRequest, Receiver } from './protocols/exchange.ts'
+import { type StartOptions, type StartOrder, startContainer, startFailure } from './start.ts'
+import { StartLog, type StartRecord } from './start-log.ts'
 
 export interface RunnerOptions extends StartOptions {
-  /** Bytes that all containers together may be promised. */
-  readonly memory: number
+  /** What all containers together may be promised. */
+  readonly total: Resources
   /** Containers that are started at the same time; more only slow each other down. @default 2 */
-  readonly maxStarts?: number
+  readonly maxStarts?: number | undefined
+  /** Calls that may wait; more are refused at once. @default 10000 */
+  readonly maxWaiting?: number | undefined
+  /** When idle containers are paused, where the driver can. @default 'adaptive' */
+  readonly pause?: PauseRule | undefined
+  /** `per-call`: a container for every waiting call, as today's Fn; for comparison. @default 'expected' */
+  readonly launch?: 'expected' | 'per-call' | undefined
   /** Largest body of a function's answer in bytes; 0 = no limit. @default 0 */
   readonly maxResponseSize?: number
+  /** Told of every start, once it is over. */
+  readonly onStart?: (record: StartRecord) => void
 }
 
-/** One call: where it came from, what it brings. */
+export type { PauseRule }
+export type Slot = PolicySlot<Definition, LiveContainer>
+
+/** One call: what it brings. */
 export interface Call {
   readonly id: string
-  /** When it arrived at the node (ms of the runner's clock). */
-  readonly arrived: number
   /** Raw header pairs for the function, without `Fn-Call-Id` and `Fn-Deadline`. */
   readonly headers: readonly string[]
   readonly body: Readable | undefined
   /** Until when the caller wants the answer (ms since the epoch). */
   readonly deadline: number | undefined
+  /** What the caller asked for, in the words of 2017; only some formats ask. */
+  readonly origin: () => CallOrigin
 }
 
-/** What the caller hears: `started` when a slot was granted, then what {@link Receiver} says. */
+/** A call that asks for a slot. */
+export interface Request {
+  readonly definition: Definition
+  /** When it came to the node (ms of the clock). */
+  readonly arrived: number
+  /** Until when the caller wants the answer (ms since the epoch). */
+  readonly deadline?: number | undefined
+  /** What a container that is made for this call alone gets to know. */
+  readonly environment?: () => Readonly<Record<string, string>>
+}
+
+/** What the caller hears: `started` when the call is on its way, then what {@link Receiver} says. */
 export interface CallReceiver extends Receiver {
   started(slot: Slot): void
 }
 
-/** What a runner says of itself: calls that run and wait now; calls and container starts since it began. */
-export interface RunnerLoad {
+/** What a runner says of itself: calls that run and wait now, starts in flight, and what it did since it began. */
+export interface RunnerLoad extends Readonly<Tally> {
   readonly run: number
   readonly queue: number
+  readonly starting: number
   readonly calls: number
-  readonly starts: number
 }
 
 /**
- * Runs calls: per function a stack of hot containers and a queue, one memory budget and one gate for starts
- * over all of them. How a container is made is the driver's business, what a call means to its client the node's.
+ * Runs calls: a {@link Scheduler} decides, the runner carries out. How a container is made is the driver's
+ * business, how bytes travel the protocols', what a call means to its client the node's.
  */
 export class Runner implements AsyncDisposable {
   readonly #options: RunnerOptions
-  readonly #memory: MemoryBudget
-  readonly #pools = new Map<string, Pool>()
-  /** Pools of functions that changed, until their last container is gone. */
-  readonly #retired = new Set<Pool>()
-  /** Pools that want a container, in the order in which they began to. */
-  readonly #hungry = new Set<Pool>()
-  readonly #starts = new Set<Promise<void>>()
+  readonly #scheduler: Scheduler<Definition, LiveContainer>
+  readonly #starts = new Map<Start<Definition, LiveContainer>, Promise<void>>()
+  readonly #ending = new Set<Promise<unknown>>()
+  readonly #log = new StartLog()
   readonly #closing = new AbortController()
-  #startsInFlight = 0
-  #running = 0
-  #queued = 0
   #calls = 0
-  #started = 0
-  #sweep: Disposable | undefined
 
   constructor(options: RunnerOptions) {
     this.#options = options
-    this.#memory = new MemoryBudget(options.memory)
+    const { clock, total, maxStarts, maxWaiting, launch, driver } = options
+    const pause = driver.capabilities.pause ? (options.pause ?? 'adaptive') : 'never'
+    this.#scheduler = new Scheduler(
+      {
+        clock,
+        total,
+        pause,
+        ...(maxStarts !== undefined && { maxStarts }),
+        ...(maxWaiting !== undefined && { maxWaiting }),
+        ...(launch !== undefined && { launch }),
+      },
+      {
+        start: (start) => this.#start(start),
+        stop: (instance) => this.#stop(instance),
+        pause: (instance) => this.#answer(instance, instance.body.pause(), 'paused'),
+        wake: (instance) => this.#answer(instance, instance.body.wake(), 'woken'),
+      },
+    )
   }
 
   get load(): RunnerLoad {
-    return { run: this.#running, queue: this.#queued, calls: this.#calls, starts: this.#started }
+    const { counts, tally, startsInFlight } = this.#scheduler
+    return {
+      ...tally,
+      run: counts.running,
+      queue: counts.waiting,
+      starting: startsInFlight,
+      calls: this.#calls,
+    }
   }
 
-  /** Bytes promised to containers, and the budget. */
-  get memory(): { readonly used: number; readonly total: number } {
-    return this.#memory
+  /** What is promised to containers, and what there is. */
+  get resources(): { readonly used: Resources; readonly total: Resources } {
+    return this.#scheduler
+  }
+
+  /** The latest starts: of all functions, or of one. */
+  starts(fnId?: string): StartRecord[] {
+    return this.#log.latest(fnId)
   }
 
   /** Idle containers of a function. */
   idle(fnId: string): number {
-    return this.#pools.get(fnId)?.idle ?? 0
+    return this.#scheduler.pool(fnId)?.idle ?? 0
   }
 
-  /** Idle containers by function id, functions without any left out. */
-  idleByFunction(): Record<string, number> {
-    const idle: Record<string, number> = {}
-    for (const [id, pool] of this.#pools) if (pool.idle > 0) idle[id] = pool.idle
-    return idle
+  /** Containers and calls by function. */
+  *pools(): Generator<{
+    readonly definition: Definition
+    readonly idle: number
+    readonly live: number
+    readonly running: number
+    readonly waiting: number
+  }> {
+    for (const { workload, idle, live, running, waiting } of this.#scheduler.pools())
+      yield { definition: workload, idle, live, running, waiting }
   }
 
   /** A slot that is free now, or `undefined`: never starts a container and never waits. */
   tryAcquire(definition: Definition, arrived: number): Slot | undefined {
-    const slot = this.#pool(definition).tryAcquire(arrived)
-    if (slot) this.#running++
-    return slot
+    return this.#scheduler.tryAcquire(definition, arrived)
+  }
+
+  /** Whether an idle container could take one more call without anything being started. */
+  hasIdle(definition: Definition): boolean {
+    return this.#scheduler.pool(definition.key)?.hasIdleToSpare ?? false
   }
 
   /**
    * A slot, when the call's turn comes.
    * @throws SluiceError; the call has not started then
    */
-  async acquire(definition: Definition, arrived: number, signal: AbortSignal): Promise<Slot> {
-    if (this.#closing.signal.aborted) throw new SluiceError('draining')
-    if (definition.fn.memory * MIB > this.#memory.total) {
-      throw new SluiceError('too-big-for-node', undefined, {
-        detail: `memory = ${definition.fn.memory} MiB exceeds the node's ${Math.floor(this.#memory.total / MIB)} MiB`,
+  acquire(request: Request, signal: AbortSignal): Promise<Slot> {
+    const { clock } = this.#options
+    const { definition, arrived, deadline, environment } = request
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(new SluiceError('client-gone'))
+      let ticket: Ticket<Definition, LiveContainer> | undefined
+      let told = false
+      const gone = () => {
+        if (ticket) this.#scheduler.leave(ticket)
+        reject(new SluiceError('client-gone'))
+      }
+      const settle = () => {
+        told = true
+        signal.removeEventListener('abort', gone)
+      }
+      ticket = this.#scheduler.enqueue(definition, {
+        arrived,
+        deadline: deadline === undefined ? undefined : clock.now() + deadline - clock.wall(),
+        environment,
+        granted(slot) {
+          settle()
+          resolve(slot)
+        },
+        refused(error) {
+          settle()
+          reject(error)
+        },
       })
-    }
-    this.#queued++
-    try {
-      const slot = await this.#pool(definition).acquire(arrived, signal)
-      this.#running++
-      return slot
-    } finally {
-      this.#queued--
-    }
+      if (!told) signal.addEventListener('abort', gone, { once: true })
+    })
+  }
+
+  /** Milliseconds that a call of this function which comes now has to wait; `undefined` when nothing is known. */
+  predict(definition: Definition): number | undefined {
+    return this.#scheduler.predict(definition)
+  }
+
+  /** Starts containers ahead of calls until `count` are idle or on their way, as far as there is room for them. */
+  prewarm(definition: Definition, count: number): void {
+    this.#scheduler.prewarm(definition, count)
   }
 
   /** Runs a call in a slot, which it gives back. The receiver hears everything; aborting goes through the result. */
-  run(slot: Slot, call: Call, receiver: CallReceiver): HttpStreamExchange {
+  run(slot: Slot, call: Call, receiver: CallReceiver): Exchange {
     const { clock } = this.#options
-    const { fn } = slot.pool.definition
-    const timeoutMs = Math.min(
-      fn.timeout * 1_000,
-      call.deadline === undefined ? Infinity : call.deadline - clock.wall(),
-    )
-    if (slot.pool.definition.concurrency === 1) slot.instance.callId = call.id
+    const { body: container } = slot.instance
+    const { workload: definition } = slot.pool
+    if (definition.concurrency === 1) container.callId = call.id
     this.#calls++
     receiver.started(slot)
-    return new HttpStreamExchange(
-      slot.instance.dispatcher,
-      {
-        headers: [
-          ...call.headers,
-          'Fn-Call-Id',
-          call.id,
-          'Fn-Deadline',
-          formatDeadline(clock.wall() + timeoutMs),
-        ],
-        body: call.body,
-        timeoutMs: Math.max(0, timeoutMs),
-        maxResponseSize: this.#options.maxResponseSize ?? 0,
-      },
-      receiver,
+    return container.connection.exchange(this.#request(definition, call), receiver, {
       clock,
-      (error) => this.#explain(error, slot.instance),
-      (verdict) => this.release(slot, verdict === 'keep'),
-    )
+      explain: (error) => this.#explain(error, container),
+      settled: (verdict) => this.release(slot, verdict === 'keep'),
+    })
   }
 
   /** Gives back a slot. {@link run} does it by itself. */
   release(slot: Slot, keep: boolean): void {
-    this.#running--
-    slot.pool.release(slot, keep)
+    slot.instance.body.callId = undefined
+    this.#scheduler.release(slot, keep)
   }
 
   /** The definitions that containers were made from. */
   definitions(): Definition[] {
-    return [...this.#pools.values()].map((pool) => pool.definition)
+    return Array.from(this.#scheduler.pools(), ({ workload }) => workload)
   }
 
   /** Lets go of the containers of a definition that is not in force any more; calls that wait for them are served. */
   retire(definition: Definition): void {
-    const pool = this.#pools.get(definition.fn.id)
-    if (pool?.definition.version === definition.version) this.#retire(pool)
+    this.#scheduler.retire(definition)
   }
 
   /** Stops everything at once: calls that wait get `draining`, containers are ended by force. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closing.signal.aborted) return
     const error = new SluiceError('draining')
     this.#closing.abort(error)
-    this.#sweep?.[Symbol.dispose]()
-    await Promise.all([...this.#pools.values(), ...this.#retired].map((pool) => pool.close(error)))
-    await Promise.all(this.#starts)
+    this.#scheduler.close(error)
+    await Promise.all(this.#starts.values())
+    await Promise.all(this.#ending)
   }
 
-  #pool(definition: Definition): Pool {
-    const { id } = definition.fn
-    const known = this.#pools.get(id)
-    if (known?.definition.version === definition.version) return known
-    if (known) this.#retire(known)
-    const pool = new Pool(definition, this.#options.clock, (changed) => this.#changed(changed))
-    this.#pools.set(id, pool)
-    return pool
-  }
-
-  #retire(pool: Pool): void {
-    this.#pools.delete(pool.definition.fn.id)
-    this.#retired.add(pool)
-    pool.retire()
-    this.#changed(pool)
-  }
-
-  #changed(pool: Pool): void {
-    if (pool.wanted > 0) this.#hungry.add(pool)
-    if (this.#hungry.size > 0) this.#feed()
-    if (this.#retired.has(pool) && pool.empty) this.#retired.delete(pool)
-    if (pool.idle > 0 && !this.#sweep) this.#armSweep()
-  }
-
-  /** Starts what the gate and the memory allow, one container a pool in turn. */
-  #feed(): void {
-    const maxStarts = this.#options.maxStarts ?? 2
-    for (const pool of this.#hungry) {
-      if (this.#startsInFlight >= maxStarts || this.#closing.signal.aborted) return
-      this.#hungry.delete(pool)
-      if (pool.wanted <= 0) continue
-      const memory = this.#takeMemory(pool)
-      if (!memory) {
-        // Nobody overtakes a function that waits for memory, or a large one would never run.
-        const others = [...this.#hungry]
-        this.#hungry.clear()
-        for (const waiting of [pool, ...others]) this.#hungry.add(waiting)
-        return
-      }
-      this.#launch(pool, memory)
-      if (pool.wanted > 0) this.#hungry.add(pool)
+  #request(definition: Definition, call: Call): FunctionRequest {
+    const { clock, maxResponseSize = 0 } = this.#options
+    const { fn } = definition
+    const now = clock.wall()
+    const timeoutMs = Math.max(0, Math.min(fn.timeout * 1_000, (call.deadline ?? Infinity) - now))
+    const headers = [...call.headers, 'Fn-Call-Id', call.id, 'Fn-Deadline', formatDeadline(now + timeoutMs)]
+    return {
+      headers,
+      body: call.body,
+      timeoutMs,
+      maxResponseSize,
+      environment: () => environment2017({ definition, headers, origin: call.origin() }),
     }
   }
 
-  /** Memory for one container of a pool; idle containers of other functions go first, the longest idle before others. */
-  #takeMemory(pool: Pool): Disposable | undefined {
-    const bytes = pool.definition.fn.memory * MIB
-    const taken = this.#memory.take(bytes)
-    if (taken) return taken
-    // What is stopped gives its memory back when it has ended, and `#changed` comes here again then.
-    let coming = 0
-    for (;;) {
-      const victim = this.#longestIdle(pool)
-      if (!victim || this.#memory.used - coming + bytes <= this.#memory.total) return undefined
-      coming += victim.definition.fn.memory * MIB * victim.stopIdle(Infinity, 1)
+  #start(start: Start<Definition, LiveContainer>): void {
+    const { clock, makeId } = this.#options
+    const abandoned = new AbortController()
+    start.onAbandon = () => abandoned.abort(new SluiceError('client-gone'))
+    const order: StartOrder = {
+      id: makeId(),
+      definition: start.pool.workload,
+      environment: start.ticket?.waiter.environment?.() ?? {},
     }
-  }
-
-  #longestIdle(except: Pool): Pool | undefined {
-    let longest: Pool | undefined
-    for (const pool of this.#pools.values()) {
-      if (pool === except || pool.oldestIdle === undefined) continue
-      if (longest?.oldestIdle === undefined || pool.oldestIdle < longest.oldestIdle) longest = pool
-    }
-    return longest
-  }
-
-  #launch(pool: Pool, memory: Disposable): void {
-    const began = this.#options.clock.now()
-    this.#startsInFlight++
-    this.#started++
-    pool.starts()
-    const start = startInstance(pool.definition, began, this.#options, this.#closing.signal)
+    const work = startContainer(
+      order,
+      this.#options,
+      AbortSignal.any([this.#closing.signal, abandoned.signal]),
+    )
       .then(
-        (instance) => {
-          void instance.ended.then(() => {
-            memory[Symbol.dispose]()
-            this.#feed()
-          })
-          pool.started(instance)
+        (container) => {
+          const { fetched = start.began } = order
+          const birth = { began: start.began, fetched, ready: clock.now() }
+          const instance = this.#scheduler.ready(start, container, birth)
+          this.#record(start, order)
+          void container.ended.then(() => this.#scheduler.lost(instance))
         },
         (error: unknown) => {
-          memory[Symbol.dispose]()
-          pool.failed(startFailure(error), began)
+          const failure = startFailure(error)
+          this.#record(start, order, failure)
+          this.#scheduler.failed(start, failure)
         },
       )
-      .finally(() => {
-        this.#startsInFlight--
-        this.#starts.delete(start)
-        this.#feed()
+      .finally(() => this.#starts.delete(start))
+    this.#starts.set(start, work)
+  }
+
+  #record(start: Start<Definition, LiveContainer>, order: StartOrder, error?: SluiceError): void {
+    const { clock, log } = this.#options
+    const { app, fn } = order.definition
+    const now = clock.now()
+    const { fetched, created } = order
+    const record: StartRecord = {
+      container: order.id,
+      fn: fn.id,
+      fn_name: fn.name,
+      app_name: app.name,
+      at: new Date(clock.wall() - (now - start.began)).toISOString(),
+      reason: start.reason,
+      evicted_for: start.evictedFor,
+      fetch: fetched === undefined ? undefined : fetched - start.began,
+      create: fetched === undefined || created === undefined ? undefined : created - fetched,
+      ready: created === undefined || error ? undefined : now - created,
+      total: now - start.began,
+      error: error?.code,
+    }
+    this.#log.add(record)
+    this.#options.onStart?.(record)
+    log.debug({ start: record }, error ? 'start failed' : 'container ready')
+  }
+
+  /** Takes a container away, whoever ended it, and tells the scheduler when nothing of it is left. */
+  #stop(instance: Instance<LiveContainer>): void {
+    const work = instance.body
+      .stop('killed')
+      .catch((error: unknown) => this.#options.log.error({ error: String(error) }, 'container not removed'))
+      .then(() => {
+        this.#ending.delete(work)
+        this.#scheduler.ended(instance)
       })
-    this.#starts.add(start)
+    this.#ending.add(work)
+  }
+
+  #answer(instance: Instance<LiveContainer>, work: Promise<void>, done: 'paused' | 'woken'): void {
+    work.then(
+      () => this.#scheduler[done](instance),
+      (error: unknown) => {
+        this.#options.log.warn(
+          { container_id: instance.body.id, error: String(error) },
+          `container could not be ${done}`,
+        )
+        this.#scheduler.lost(instance)
+      },
+    )
   }
 
   /** Adds to a lost connection how the container ended, once that is known; a container that lives on is ended. */
-  async #explain(error: SluiceError, instance: Instance): Promise<SluiceError> {
+  async #explain(error: SluiceError, container: LiveContainer): Promise<SluiceError> {
     const { clock } = this.#options
     const late = new Promise<undefined>((resolve) => clock.after(1_000, () => resolve(undefined)))
-    const result = await Promise.race([instance.ended, late])
+    const result = await Promise.race([container.ended, late])
     const why = !result
       ? 'the function dropped its connection'
       : result.oom
         ? 'container out of memory, you may want to raise fn.memory for this function'
         : (result.error ?? `the container ended with status ${result.status}`)
-    const tail = instance.output.tail.trimEnd()
+    const tail = container.output.tail.trimEnd()
     const detail = tail === '' ? why : `${why}; its last output:\n${tail}`
     return new SluiceError(error.code, error.message, { cause: error.cause, detail })
   }
-
-  /** One timer for all idle containers, while there are any. */
-  #armSweep(): void {
-    const { clock } = this.#options
-    this.#sweep = clock.after(250, () => {
-      this.#sweep = undefined
-      let idle = false
-      for (const [id, pool] of this.#pools) {
-        pool.stopIdle(clock.now() - pool.definition.fn.idle_timeout * 1_000)
-        idle ||= pool.idle > 0
-        if (pool.empty) this.#pools.delete(id)
-      }
-      if (idle) this.#armSweep()
-    })
-  }
 }
 
-/** RFC 3339 in UTC, whole seconds, truncated. */
-const formatDeadline = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`
+let lastSecond = -1
+let lastDeadline = ''
+
+/** RFC 3339 in UTC, whole seconds, truncated. Made once a second: most calls of a second share it. */
+function formatDeadline(ms: number): string {
+  const second = Math.floor(ms / 1_000)
+  if (second !== lastSecond) {
+    lastSecond = second
+    lastDeadline = `${new Date(second * 1_000).toISOString().slice(0, 19)}Z`
+  }
+  return lastDeadline
+}

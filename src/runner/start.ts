@@ -2,6 +2,7 @@ import { type Clock, limit } from '../core/clock.ts'
 import { type ErrorCode, messageOf, SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import {
+  type Container,
   type ContainerSpec,
   type Cookie,
   type Driver,
@@ -10,11 +11,13 @@ import {
   type Source,
   StartError,
 } from '../drivers/driver.ts'
-import { type Definition, functionEnv } from './definition.ts'
-import { Instance } from './instance.ts'
+import { LiveContainer } from './container.ts'
+import { type Definition, functionEnv, isPiped } from './definition.ts'
 import { Output } from './output.ts'
-
-const MIB = 1024 * 1024
+import { connectDefault } from './protocols/default.ts'
+import type { Connection } from './protocols/exchange.ts'
+import { connectHttp } from './protocols/http.ts'
+import { connectHttpStream } from './protocols/http-stream.ts'
 
 export interface StartOptions {
   readonly driver: Driver
@@ -25,67 +28,102 @@ export interface StartOptions {
   readonly fetch: (image: string, signal: AbortSignal) => Promise<Source>
   /** Milliseconds a fetch and a prepare may take together. @default 600000, as today's Fn gives a pull */
   readonly prepareTimeout?: number
+  /** Bytes of the head of a function's answer. @default 1 MiB */
+  readonly maxResponseHeadSize?: number
+}
+
+/** What a start is for, and where its times are written while it goes on. */
+export interface StartOrder {
+  readonly id: string
+  readonly definition: Definition
+  /** Beyond the function's own, of a container that is made for one call. */
+  readonly environment: Readonly<Record<string, string>>
+  /** The image or bundle is here (ms of the clock). */
+  fetched?: number
+  /** The container is made. */
+  created?: number
 }
 
 /**
- * Starts one hot container of a function; what fails leaves nothing behind and is logged.
- * @param began when that was decided, on the clock
+ * Starts one container of a function; what fails leaves nothing behind and is logged.
  * @throws what {@link startFailure} puts into the words of the wire
  */
-export async function startInstance(
-  definition: Definition,
-  began: number,
+export async function startContainer(
+  order: StartOrder,
   options: StartOptions,
   signal: AbortSignal,
-): Promise<Instance> {
-  const { driver, clock, fetch, log, makeId, prepareTimeout = 600_000 } = options
-  const { fn, app } = definition
-  const id = makeId()
-  const fields = { container_id: id, fn_id: fn.id, app_id: app.id, app_name: app.name, fn_name: fn.name }
+): Promise<LiveContainer> {
+  const { driver, clock, fetch, log, prepareTimeout = 600_000 } = options
+  const { fn, app } = order.definition
+  const fields = {
+    container_id: order.id,
+    fn_id: fn.id,
+    app_id: app.id,
+    app_name: app.name,
+    fn_name: fn.name,
+  }
   using preparing = limit(clock, prepareTimeout, signal)
-  const source = await fetch(fn.image, preparing.signal)
-  const fetched = clock.now()
   let cookie: Cookie | undefined
   try {
-    cookie = await driver.prepare(specOf(id, definition, source), preparing.signal)
+    const source = await fetch(fn.image, preparing.signal)
+    order.fetched = clock.now()
+    cookie = await driver.prepare(specOf(order, source), preparing.signal)
+    order.created = clock.now()
     const container = await cookie.run(signal)
-    let instance: Instance | undefined
-    const output = new Output(container.stdout, container.stderr, (line, stream) =>
-      log.info({ ...fields, call_id: instance?.callId, user_log: true, stream }, line),
+    let live: LiveContainer | undefined
+    const stdout = isPiped(fn) ? undefined : container.stdout
+    const output = new Output(stdout, container.stderr, (line, stream) =>
+      log.info({ ...fields, image: fn.image, call_id: live?.callId, user_log: true, stream }, line),
     )
-    const birth = { began, fetched, ready: clock.now() }
-    instance = new Instance(container, cookie, output, birth, definition.concurrency)
+    const connection = connectionTo(container, order.definition, options.maxResponseHeadSize)
+    live = new LiveContainer(container, cookie, output, connection, clock)
     void container.ended.then(({ status, exitCode }) =>
       log.debug({ ...fields, status, exit_code: exitCode }, 'container ended'),
     )
-    log.debug({ ...fields, start_ms: birth.ready - began }, 'container ready')
-    return instance
+    return live
   } catch (error) {
     await cookie?.[Symbol.asyncDispose]()
     const output = error instanceof StartError ? error.output : undefined
-    log.warn({ ...fields, error: messageOf(error), output }, 'container did not start')
+    if (!signal.aborted) log.warn({ ...fields, error: messageOf(error), output }, 'container did not start')
     throw error
   }
 }
 
-function specOf(id: string, definition: Definition, source: Source): ContainerSpec {
-  const { app, fn } = definition
-  return {
-    id,
-    mode: 'hot',
-    source,
-    env: functionEnv(definition),
-    labels: { app: app.name, fn: fn.name },
-    memory: fn.memory * MIB,
-    cpus: fn.cpus,
-    pids: 0,
-    tmpfsSize: fn.tmpfs_size * MIB,
-    network: fn.network ? 'outbound' : 'none',
-    startTimeout: fn.start_timeout * 1_000,
-    timeout: 0,
-  }
+function connectionTo(
+  container: Container,
+  { fn, concurrency }: Definition,
+  maxHeadSize = 1024 * 1024,
+): Connection {
+  if (!isPiped(fn)) return connectHttpStream(container.socket as string, concurrency, maxHeadSize)
+  const { stdin, stdout, ended } = container
+  if (!stdin) throw new DriverError('unsupported', `format ${fn.format} needs a container with an input`)
+  return fn.format === 'http'
+    ? connectHttp({ stdin, stdout, ended })
+    : connectDefault({ stdin, stdout, ended })
 }
 
+function specOf({ id, definition, environment }: StartOrder, source: Source): ContainerSpec {
+  const { app, fn } = definition
+  if (fn.format === 'port' && source.kind !== 'bundle') {
+    throw new SluiceError('unsupported', undefined, {
+      detail: 'format port runs bundles; an image speaks http-stream, http or default',
+    })
+  }
+  return {
+    id,
+    mode: isPiped(fn) ? 'cold' : 'hot',
+    source,
+    env: { ...environment, ...functionEnv(definition) },
+    labels: { app: app.name, fn: fn.name },
+    memory: definition.need.memory,
+    cpus: fn.cpus,
+    pids: 0,
+    tmpfsSize: fn.tmpfs_size * 1024 * 1024,
+    network: fn.network ? 'outbound' : 'none',
+    startTimeout: fn.start_timeout * 1_000,
+    timeout: 0, // the call's own rules
+  }
+}
 /** What it means for a call; other faults are failures of its start. */
 const DRIVER_FAULTS: Partial<Record<DriverFault, ErrorCode>> = {
   'image-missing': 'no-image',

@@ -70,6 +70,59 @@ export function storeContract(name: string, make: () => Promise<Ground>): void {
       assert.equal((await store.triggers.list({ appId: shop.id, limit: 9 })).length, 2)
     })
 
+    promise(
+      'sources that take the same paths are one, whatever their parameters are called',
+      async (store) => {
+        const { shop, cart, pay } = await furnish(store)
+        const sameSource = conflict('Trigger with the same type and source exists on this app')
+        const item = trigger(cart, 'item', '/items/:id/*rest')
+        await store.triggers.insert(item)
+        await assert.rejects(store.triggers.insert(trigger(pay, 'a', '/items/:item/*all')), sameSource)
+        for (const source of [
+          '/items/:id',
+          '/items/*rest',
+          '/items/id/*rest',
+          '/Items/:id/*rest',
+          '/:id',
+          '/*all',
+        ])
+          await store.triggers.insert(trigger(pay, `t${source.length}${source[1]}`, source))
+        const other = app('other')
+        const far = fn(other, 'far')
+        await store.apps.insert(other)
+        await store.fns.insert(far)
+        await store.triggers.insert(trigger(far, 'far', '/items/:other/*rest'))
+        // Its own trigger may rename them, another may not take them over.
+        const renamed = await store.triggers.update(item.id, (it) => ({ ...it, source: '/items/:key/*rest' }))
+        assert.equal(renamed?.source, '/items/:key/*rest')
+        const buy = await store.triggers.bySource(shop.id, 'http', '/buy')
+        await assert.rejects(
+          store.triggers.update(buy?.id ?? '', (it) => ({ ...it, source: '/items/:x/*y' })),
+          sameSource,
+        )
+      },
+    )
+
+    promise('the sources of an app are told with their functions', async (store) => {
+      const { shop, cart, pay } = await furnish(store)
+      const other = app('other')
+      const far = fn(other, 'far')
+      await store.apps.insert(other)
+      await store.fns.insert(far)
+      await store.triggers.insert(trigger(far, 'far', '/far'))
+      await store.triggers.insert(trigger(pay, 'pay', '/pay/:id'))
+      await store.triggers.insert({ ...trigger(pay, 'tick', '/tick'), type: 'other' })
+      const sources = await store.triggers.sources(shop.id, 'http')
+      assert.deepEqual(
+        sources.toSorted((a, b) => (a.source < b.source ? -1 : 1)),
+        [
+          { source: '/buy', fn_id: cart.id },
+          { source: '/pay/:id', fn_id: pay.id },
+        ],
+      )
+      assert.deepEqual(await store.triggers.sources('nothing', 'http'), [])
+    })
+
     promise('an update may not take what another holds', async (store) => {
       const { shop, cart, pay, buy } = await furnish(store)
       await store.apps.insert(app('other'))

@@ -49,10 +49,15 @@ export interface FnStore {
   remove(id: string): Promise<boolean>
 }
 
+export type BoundSource = Pick<Trigger, 'source' | 'fn_id'>
+
+/** A source is unique in its app and type; sources that differ only in the names of their parameters are one. */
 export interface TriggerStore {
   insert(trigger: Trigger): Promise<void>
   get(id: string): Promise<Trigger | undefined>
   bySource(appId: string, type: string, source: string): Promise<Trigger | undefined>
+  /** Every source of an app and the function that it is bound to, and nothing else of its triggers. */
+  sources(appId: string, type: string): Promise<BoundSource[]>
   list(page: Page & { readonly appId: string; readonly fnId?: string | undefined }): Promise<Trigger[]>
   update(id: string, change: (trigger: Trigger) => Trigger | undefined): Promise<Trigger | undefined>
   remove(id: string): Promise<boolean>

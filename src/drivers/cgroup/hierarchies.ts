@@ -9,7 +9,7 @@ export type V1Controller = (typeof V1_CONTROLLERS)[number]
 export type GroupDirs = Readonly<Partial<Record<V1Controller | 'unified', string>>>
 
 /** A mounted tree of groups. */
-interface Hierarchy {
+export interface Hierarchy {
   readonly version: 1 | 2
   /** Of v1: those it was mounted with. */
   readonly controllers: readonly string[]
@@ -61,7 +61,7 @@ function dirOf(hierarchy: Hierarchy | undefined, path: string | undefined): stri
 }
 
 /** `36 30 0:31 /root /mount/point opts [optional fields] - type source superopts`, see proc_pid_mountinfo(5). */
-function parseMountinfo(text: string): Hierarchy[] {
+export function parseMountinfo(text: string): Hierarchy[] {
   const found: Hierarchy[] = []
   for (const line of text.split('\n')) {
     const [before = '', after = ''] = line.split(' - ')
@@ -77,7 +77,7 @@ const decodeField = (field: string): string =>
   field.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
 
 /** Lines `4:cpu,cpuacct:/path`, and `0::/path` for v2, whose name here is the empty one. */
-function parseMembership(text: string): Map<string, string> {
+export function parseMembership(text: string): Map<string, string> {
   const paths = new Map<string, string>()
   for (const line of text.split('\n')) {
     const match = /^\d+:([^:]*):(.*)$/.exec(line)

@@ -1,27 +1,68 @@
-/** What a function needs and has on this node, in calls and containers. */
+/** What a function has on this node and what its calls lack, in calls, slots and milliseconds. */
 export interface Demand {
-  /** Calls that wait for a slot. */
+  /** Calls that wait for a slot and may run when one is free. */
   readonly waiting: number
-  /** Calls that run. */
-  readonly running: number
-  /** Slots of ready containers that no call uses. */
-  readonly free: number
-  /** Containers that were started and are not ready yet. */
-  readonly starting: number
-  /** Calls one container serves at once, at least 1. */
-  readonly concurrency: number
-  /** Calls that may run at once on this node; 0 = no limit. */
-  readonly maxConcurrency: number
+  /** Slots of live containers; all of them are in use while calls wait. */
+  readonly slots: number
+  /** Slots of containers that start or wake. */
+  readonly coming: number
+  /** Until the next of them is expected. */
+  readonly next: number
+  /** Expected time a call holds its slot; `undefined` before the first has ended. */
+  readonly service: number | undefined
+  /** Since a slot was last granted. */
+  readonly busyFor: number
+  /** Expected time from the decision to start a container until it is ready. */
+  readonly start: number
 }
 
 /**
- * How many containers to start now: as many as the waiting calls that could run still lack, counting a starting
- * container as `concurrency` future slots. So a burst of first calls never starts more than one container a call,
- * and a call beyond `maxConcurrency` starts none.
+ * Whether to start one more container: `'now'`, the milliseconds after which to ask again although nothing
+ * happened, or `undefined` (not before something happens).
+ *
+ * A container that starts counts as so many future slots, so a burst starts at most one container for every
+ * `concurrency` waiting calls. Beyond those, one more is started only when it is expected to be ready before the last
+ * waiting call would get a slot anyway. So a burst of short first calls starts one container and learns from it how
+ * long they take; while that is unknown, the time that the running calls have taken so far stands for it.
  */
-export function containersToStart(demand: Demand): number {
-  const room = demand.maxConcurrency === 0 ? Infinity : Math.max(0, demand.maxConcurrency - demand.running)
-  const runnable = Math.min(demand.waiting, room)
-  const coming = demand.free + demand.starting * demand.concurrency
-  return Math.max(0, Math.ceil((runnable - coming) / demand.concurrency))
+export function decideStart(demand: Demand): 'now' | number | undefined {
+  const { slots, coming, start, busyFor } = demand
+  const uncovered = demand.waiting - coming
+  if (uncovered <= 0) return undefined
+  if (slots + coming === 0) return 'now'
+  if (start < lastSlot(demand, uncovered, serviceNow(demand))) return 'now'
+  if (slots === 0) return undefined
+  // Only the time that calls have been running grows by itself: when it will have tipped the balance.
+  const tipping =
+    coming === 0 || start <= demand.next
+      ? (start * slots) / uncovered
+      : (start * (slots + coming) - coming * demand.next) / uncovered
+  return Math.max(1, tipping - busyFor + 1)
+}
+
+/**
+ * Milliseconds that a call which comes now has to wait, or `undefined` when nothing is known yet.
+ * @param mayStart one more container could be started for it at once
+ */
+export function predictWait(demand: Demand, mayStart: boolean): number | undefined {
+  const uncovered = demand.waiting + 1 - demand.coming
+  if (uncovered <= 0) return demand.next
+  if (demand.slots + demand.coming === 0) return mayStart ? demand.start : undefined
+  if (demand.service === undefined) return undefined
+  const queued = lastSlot(demand, uncovered, serviceNow(demand))
+  return mayStart ? Math.min(queued, demand.start) : queued
+}
+
+/** A running call that has lasted longer than usual says more than the average does. */
+const serviceNow = ({ service = 0, busyFor, slots }: Demand): number =>
+  slots > 0 ? Math.max(service, busyFor) : service
+
+/**
+ * When the last of `uncovered` calls gets a slot: `slots` of them serve from now on, `coming` from `next` on after
+ * the one call each that it came for; each serves a call in `service` (the fluid limit).
+ */
+function lastSlot({ slots, coming, next }: Demand, uncovered: number, service: number): number {
+  const alone = slots === 0 ? Infinity : (uncovered * service) / slots
+  if (coming === 0 || alone <= next) return alone
+  return (uncovered * service + coming * next) / (slots + coming)
 }

@@ -1,56 +1,37 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
 import { Client, type Dispatcher, Pool } from 'undici'
-import type { Clock } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
-
-/** What goes to the function, complete: raw header pairs with `Fn-Call-Id` and `Fn-Deadline` among them. */
-export interface FunctionRequest {
-  readonly headers: readonly string[]
-  readonly body: Readable | undefined
-  /** Milliseconds from dispatch to the last byte of the answer. */
-  readonly timeoutMs: number
-  /** Largest body of an answer in bytes; 0 = no limit. */
-  readonly maxResponseSize: number
-}
-
-/** Where the answer goes: `head` once, then `data`, then `end`; or `fail` once, before or after the head. */
-export interface Receiver {
-  head(headers: IncomingHttpHeaders, raw: readonly Buffer[]): void
-  /** Returns false to pause the function until {@link HttpStreamExchange.resume}. */
-  data(chunk: Buffer): boolean
-  end(rawTrailers: readonly Buffer[]): void
-  fail(error: SluiceError): void
-}
-
-/** `discard`: the container may still be busy or is beyond trust; no other call may reach it. */
-export type Verdict = 'keep' | 'discard'
+import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings, Verdict } from './exchange.ts'
 
 /**
  * A connection to a hot container's socket (fdk-contract §6): one call at a time a connection, an idle connection
  * closed within a second, nothing ever resent.
  */
-export function connect(socketPath: string, concurrency: number): Dispatcher {
+export function connectHttpStream(socketPath: string, concurrency: number, maxHeadSize: number): Connection {
   const options = {
     pipelining: 1,
     keepAliveTimeout: 1_000,
     keepAliveMaxTimeout: 1_000,
     headersTimeout: 0, // the call's own timeout rules
     bodyTimeout: 0,
-    maxHeaderSize: 1024 * 1024,
+    maxHeaderSize: maxHeadSize,
     connect: { socketPath, timeout: 5_000 },
   }
-  return concurrency === 1
-    ? new Client('http://localhost', options)
-    : new Pool('http://localhost', { ...options, connections: concurrency })
+  const dispatcher: Dispatcher =
+    concurrency === 1
+      ? new Client('http://localhost', options)
+      : new Pool('http://localhost', { ...options, connections: concurrency })
+  return {
+    exchange: (request, receiver, around) => new HttpStreamExchange(dispatcher, request, receiver, around),
+    close: () => dispatcher.destroy().catch(() => {}),
+  }
 }
 
-/** One `POST /call`. `settled` is told exactly once, after the receiver heard the last of it. */
-export class HttpStreamExchange implements Dispatcher.DispatchHandler {
+/** One `POST /call`. */
+class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
   readonly #request: FunctionRequest
   readonly #receiver: Receiver
-  readonly #settled: (verdict: Verdict) => void
-  readonly #explain: (error: SluiceError) => Promise<SluiceError>
+  readonly #around: Surroundings
   readonly #timer: Disposable
   #controller: Dispatcher.DispatchController | undefined
   /** What the call ends with, once that is known. */
@@ -59,22 +40,11 @@ export class HttpStreamExchange implements Dispatcher.DispatchHandler {
   #received = 0
   #done = false
 
-  /**
-   * @param explain adds to a lost connection what the container's end tells; asked before `fail`
-   */
-  constructor(
-    dispatcher: Dispatcher,
-    request: FunctionRequest,
-    receiver: Receiver,
-    clock: Clock,
-    explain: (error: SluiceError) => Promise<SluiceError>,
-    settled: (verdict: Verdict) => void,
-  ) {
+  constructor(dispatcher: Dispatcher, request: FunctionRequest, receiver: Receiver, around: Surroundings) {
     this.#request = request
     this.#receiver = receiver
-    this.#explain = explain
-    this.#settled = settled
-    this.#timer = clock.after(request.timeoutMs, () => this.abort(new SluiceError('timed-out')))
+    this.#around = around
+    this.#timer = around.clock.after(request.timeoutMs, () => this.abort(new SluiceError('timed-out')))
     dispatcher.dispatch(
       {
         path: '/call',
@@ -86,7 +56,6 @@ export class HttpStreamExchange implements Dispatcher.DispatchHandler {
     )
   }
 
-  /** Ends the call now; its container is discarded, since it may still be busy. */
   abort(error: SluiceError): void {
     if (this.#done || this.#error) return
     this.#error = error
@@ -144,7 +113,7 @@ export class HttpStreamExchange implements Dispatcher.DispatchHandler {
     const head = (cause as { code?: unknown }).code === 'UND_ERR_HEADERS_OVERFLOW'
     const error = new SluiceError(head ? 'response-head-too-large' : 'no-response', undefined, { cause })
     // The socket closes before anybody can say why: the container's end is awaited, then the cause is named.
-    void this.#explain(error).then((explained) => {
+    void this.#around.explain(error).then((explained) => {
       this.#error ??= explained
       this.#finish()
     })
@@ -163,6 +132,6 @@ export class HttpStreamExchange implements Dispatcher.DispatchHandler {
     this.#done = true
     this.#timer[Symbol.dispose]()
     if (this.#error) this.#receiver.fail(this.#error)
-    this.#settled(this.#verdict)
+    this.#around.settled(this.#verdict)
   }
 }

@@ -1,5 +1,6 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, type SqlBool, sql } from 'kysely'
 import { SluiceError } from '../../core/errors.ts'
+import { shapeOf } from '../../core/routes.ts'
 import type { Trigger } from '../../core/words.ts'
 import type { TriggerStore } from '../store.ts'
 import { requireApp } from './fns.ts'
@@ -25,6 +26,16 @@ export function triggerStore(db: Kysely<Tables>): TriggerStore {
         .where('source', '=', source)
         .executeTakeFirst()
       return row && fromRow(row)
+    },
+
+    async sources(appId, type) {
+      const rows = await db
+        .selectFrom('triggers')
+        .select(['source', 'fn_id'])
+        .where('app_id', '=', appId)
+        .where('type', '=', type)
+        .execute()
+      return rows.map(({ source, fn_id }) => ({ source, fn_id }))
     },
 
     async list(page) {
@@ -78,18 +89,24 @@ async function requireFn(trx: Kysely<Tables>, { app_id, fn_id }: Trigger): Promi
 
 async function refuseTakenSource(trx: Kysely<Tables>, trigger: Trigger): Promise<void> {
   const { id, app_id, type, source } = trigger
-  const holder = await trx
+  const shape = shapeOf(source)
+  const holders = await trx
     .selectFrom('triggers')
-    .select('id')
+    .select(['id', 'source'])
     .where('app_id', '=', app_id)
     .where('type', '=', type)
-    .where('source', '=', source)
-    .executeTakeFirst()
-  if (holder && holder.id !== id)
+    .$if(shape === undefined, (query) => query.where('source', '=', source))
+    .$if(shape !== undefined, (query) => query.where(hasParameters))
+    .execute()
+  const holder = holders.find((it) => it.id !== id && (it.source === source || shapeOf(it.source) === shape))
+  if (holder)
     throw new SluiceError('conflict', 'Trigger with the same type and source exists on this app', {
-      detail: `${type} source ${source} is taken in app ${app_id} by trigger ${holder.id}`,
+      detail: `${type} source ${source} is taken in app ${app_id} by trigger ${holder.id} with ${holder.source}`,
     })
 }
+
+/** Of few sources; which of them take the same paths is then asked of the matcher. */
+const hasParameters = sql<SqlBool>`(source like '%/:%' or source like '%/*%')`
 
 async function refuseTakenName(trx: Kysely<Tables>, { id, fn_id, name }: Trigger): Promise<void> {
   const holder = await trx

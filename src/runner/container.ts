@@ -1,38 +1,47 @@
-import type { Dispatcher } from 'undici'
+import { type Clock, limit } from '../core/clock.ts'
 import type { Container, Cookie, RunResult, StopReason } from '../drivers/driver.ts'
 import type { Output } from './output.ts'
-import type { Birth } from './policy/wait.ts'
-import { connect } from './protocols/http-stream.ts'
+import type { Connection } from './protocols/exchange.ts'
 
-/** A hot container in the runner's hands: its connection, what it printed, and how many calls it serves. */
-export class Instance {
-  readonly id: string
-  readonly birth: Birth
+/** Milliseconds that pausing and waking may take; beyond them a container is let go (fdk-contract §8). */
+const PAUSE_LIMIT = 5_000
+
+/** A running container in the runner's hands: how calls reach it, and what it printed. */
+export class LiveContainer {
   readonly output: Output
-  readonly dispatcher: Dispatcher
-  /** Calls it runs now. */
-  running = 0
-  /** Calls it has been given so far. */
-  served = 0
+  readonly connection: Connection
   /** The call it runs, when it runs one at a time: its output belongs to that call. */
   callId: string | undefined
-  idleSince = 0
   readonly #container: Container
   readonly #cookie: Cookie
+  readonly #clock: Clock
   #end: Promise<RunResult> | undefined
 
-  constructor(container: Container, cookie: Cookie, output: Output, birth: Birth, concurrency: number) {
-    this.id = container.id
-    this.birth = birth
+  constructor(container: Container, cookie: Cookie, output: Output, connection: Connection, clock: Clock) {
     this.output = output
+    this.connection = connection
     this.#container = container
     this.#cookie = cookie
-    this.dispatcher = connect(container.socket as string, concurrency)
+    this.#clock = clock
+  }
+
+  get id(): string {
+    return this.#container.id
   }
 
   /** Settles when nothing of the container is left running. */
   get ended(): Promise<RunResult> {
     return this.#container.ended
+  }
+
+  async pause(): Promise<void> {
+    using soon = limit(this.#clock, PAUSE_LIMIT)
+    await this.#container.pause(soon.signal)
+  }
+
+  async wake(): Promise<void> {
+    using soon = limit(this.#clock, PAUSE_LIMIT)
+    await this.#container.resume(soon.signal)
   }
 
   /** Takes the container away, once. Its connections are cut. */
@@ -43,7 +52,7 @@ export class Instance {
 
   async #stop(reason: StopReason): Promise<RunResult> {
     const result = await this.#container.stop(reason)
-    await this.dispatcher.destroy().catch(() => {})
+    await this.connection.close()
     await this.#cookie[Symbol.asyncDispose]()
     return result
   }

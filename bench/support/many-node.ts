@@ -1,0 +1,93 @@
+// A production node on the mock driver with many functions. Arguments: how many; `soak` for ones that soon idle out
+// and answer as the body says. Told anything, it collects its garbage and tells what it holds.
+import { readdirSync, rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Clock, systemClock } from '../../src/core/clock.ts'
+import { idMaker } from '../../src/core/ids.ts'
+import { silentLogger } from '../../src/core/logger.ts'
+import { systemRandom } from '../../src/core/random.ts'
+import { mockDriver } from '../../src/drivers/mock/mock.ts'
+import { BundleCache } from '../../src/node/bundles.ts'
+import { startNode } from '../../src/node/node.ts'
+import { sqliteStore } from '../../src/store/sqlite/sqlite.ts'
+import { makeApp, makeFn } from '../../test/support/definitions.ts'
+import { collectGarbage } from '../../test/support/garbage.ts'
+
+const count = Number(process.argv[2])
+const isSoak = process.argv[3] === 'soak'
+/** Timers that are armed now. */
+let timers = 0
+const clock: Clock = {
+  ...systemClock,
+  after(ms, fire) {
+    let armed = true
+    const over = () => {
+      if (armed) timers--
+      armed = false
+    }
+    timers++
+    const timer = systemClock.after(ms, () => {
+      over()
+      fire()
+    })
+    return {
+      [Symbol.dispose]() {
+        over()
+        timer[Symbol.dispose]()
+      },
+    }
+  },
+}
+
+const ANSWERS: Readonly<Record<string, number>> = { fail: 502, garbage: 418 }
+const dir = await mkdtemp(join(tmpdir(), 'slmany-'))
+process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
+process.once('SIGTERM', () => process.exit(0))
+
+const store = await sqliteStore({ file: join(dir, 'bench.db') })
+await store.apps.insert(makeApp())
+const ids = Array.from({ length: count }, (_, i) => `FN${String(i).padStart(6, '0')}`)
+for (const id of ids)
+  await store.fns.insert(
+    makeFn({
+      id,
+      name: id.toLowerCase(),
+      memory: 16,
+      idle_timeout: isSoak ? 1 : 600,
+      timeout: isSoak ? 1 : 30,
+    }),
+  )
+const node = await startNode({
+  listen: { host: '127.0.0.1', port: 0 },
+  store,
+  driver: mockDriver({
+    clock,
+    random: systemRandom,
+    callMs: ({ body }) => (String(body) === 'slow' ? 1_500 : 0),
+    answer: ({ body }) => ({ status: ANSWERS[String(body)] ?? 200, body }),
+  }),
+  bundles: new BundleCache({
+    dir: join(dir, 'bundles'),
+    store: store.bundles,
+    wall: () => systemClock.wall(),
+  }),
+  clock,
+  log: silentLogger,
+  makeId: idMaker(systemClock, systemRandom),
+  memory: 64 * 1024 ** 3,
+  cpus: 64,
+  pause: 'never',
+  token: undefined,
+  publicUrl: undefined,
+  maxRequestSize: 0,
+  maxResponseSize: 0,
+  version: 'bench',
+})
+process.on('message', () => {
+  for (let i = 0; i < 3; i++) collectGarbage()
+  const { heapUsed, rss } = process.memoryUsage()
+  process.send?.({ heap: heapUsed, rss, descriptors: readdirSync('/proc/self/fd').length, timers })
+})
+process.send?.({ url: node.url, paths: ids.map((id) => `/invoke/${id}`) })

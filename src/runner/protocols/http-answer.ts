@@ -1,0 +1,30 @@
+import { connectionNames, isHopByHop } from '../../core/headers.ts'
+import type { ResponseHead } from './http-response.ts'
+import { headerValues } from './raw-headers.ts'
+
+/** Names and values of an answer's headers, as a function of today would have sent them. The length is not among them. */
+export function answerHeaders({ status, headers }: ResponseHead): string[] {
+  const named = connectionNames(connectionOf(headers))
+  const out = status === 200 ? [] : ['Fn-Http-Status', String(status)]
+  let typed = false
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string
+    const value = headers[i + 1] as string
+    const lower = name.toLowerCase()
+    if (lower === 'content-type') {
+      if (!typed) out.push(name, value)
+      typed = true
+    } else if (lower !== 'content-length' && !isHopByHop(lower, value, named)) {
+      out.push(`Fn-Http-H-${name}`, value)
+    }
+  }
+  return out
+}
+
+/** Whether the function says that it takes no other request. */
+export const closes = ({ headers }: ResponseHead): boolean =>
+  connectionOf(headers)
+    .split(',')
+    .some((option) => option.trim().toLowerCase() === 'close')
+
+const connectionOf = (headers: readonly string[]) => headerValues(headers, 'connection').join(',')
