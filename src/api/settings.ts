@@ -1,4 +1,4 @@
-import { FN_SETTINGS, type FnSettings, FORMATS } from '../core/words.ts'
+import { bundleDigest, FN_SETTINGS, type FnSettings, FORMATS } from '../core/words.ts'
 import { check } from './check.ts'
 import { anything, type Reader } from './json.ts'
 
@@ -61,9 +61,33 @@ export function mergeSettings(
   ) as unknown as FnSettings
 }
 
-export function checkSettings(settings: FnSettings): void {
+/** Each setting by itself, and beside the others and the image. */
+export function checkSettings(fn: FnSettings & { readonly image: string }): void {
   for (const name of NAMES) {
     const { rule, holds } = RULES[name]
-    check(holds(settings[name]), `Invalid ${name}`, `fn ${name}`, rule, settings[name])
+    check(holds(fn[name]), `Invalid ${name}`, `fn ${name}`, rule, fn[name])
   }
+  const { format, concurrency, min_warm, image } = fn
+  check(
+    format !== 'port' || bundleDigest(image) !== undefined,
+    'Invalid format',
+    'fn format',
+    'be http-stream, http or default for an image: port runs bundles',
+    format,
+  )
+  const isPiped = format === 'http' || format === 'default'
+  check(
+    !isPiped || concurrency === 1,
+    'Invalid concurrency',
+    'fn concurrency',
+    `be 1 with format ${format}: one pair of pipes carries one call at a time`,
+    concurrency,
+  )
+  check(
+    format !== 'default' || min_warm === 0,
+    'Invalid min_warm',
+    'fn min_warm',
+    'be 0 with format default: its containers serve one call each',
+    min_warm,
+  )
 }

@@ -101,7 +101,7 @@ const ranges = (): readonly Row[] => [
 ]
 
 const settings: readonly Row[] = [
-  ['Invalid format', { format: 'http' }],
+  ['Invalid format', { format: 'http-stream' }],
   ['Invalid cpus', { cpus: 0.5 }],
   ['Invalid tmpfs_size', { tmpfs_size: 65_536 }],
   ['Invalid concurrency', { concurrency: 1_000 }],
@@ -152,6 +152,27 @@ test('a function is created once every check passes, in their order', async () =
     ['Bundle not found', { image: 'any thing: at all' }],
     ['Fn with specified name already exists', { name: 'a.b~c-_$&+=:@9' }, 409],
   ])
+})
+
+test('a format rules out what cannot go with it', async () => {
+  await using api = await furnished()
+  const create = (over: object) =>
+    api.send('POST', '/v2/fns', { app_id: api.appId, name: 'formed', image: 'img:1', ...over })
+  for (const [over, message, detail] of [
+    [{ format: 'port' }, 'Invalid format', 'fn format must be http-stream, http or default for an image'],
+    [{ format: 'http', concurrency: 2 }, 'Invalid concurrency', 'fn concurrency must be 1 with format http'],
+    [
+      { format: 'default', concurrency: 2 },
+      'Invalid concurrency',
+      'fn concurrency must be 1 with format default',
+    ],
+    [{ format: 'default', min_warm: 1 }, 'Invalid min_warm', 'fn min_warm must be 0 with format default'],
+  ] as const) {
+    const { status, json: body } = await create(over)
+    assert.deepEqual([status, body.message], [400, message])
+    assert.ok(body.detail.startsWith(detail), body.detail)
+  }
+  assert.equal((await create({ format: 'http', min_warm: 1 })).status, 200)
 })
 
 test('a function is updated once every check passes, in their order', async () => {

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { until } from '../../test/support/until.ts'
+import { virtualClock } from '../core/clock.ts'
 import { holdOutput, type OutputOptions } from './output.ts'
 
 const NOTE = /\n?\[sluice\] log limit of \d+ bytes reached, the rest is dropped\n/g
@@ -69,10 +70,10 @@ test('a container that writes while nobody reads has to wait', async () => {
       this.push(Buffer.alloc(64 * 1024))
     },
   })
-  const { end } = holdOutput(source, Readable.from([]))
+  const { cut } = holdOutput(source, Readable.from([]))
   await until('the source to stand still', () => source.isPaused() && given > 0)
   assert.ok(given <= 4 * 1024 * 1024, `${given} bytes were read`)
-  end()
+  cut()
 })
 
 test('the last words are the last 4 KiB of both, until the container is ready', async () => {
@@ -83,7 +84,7 @@ test('the last words are the last 4 KiB of both, until the container is ready', 
   assert.equal(output.tail().length, 4096)
   output.started()
   assert.equal(output.tail(), '')
-  output.end()
+  output.cut()
 })
 
 test('what was written stays readable after the end', async () => {
@@ -91,6 +92,25 @@ test('what was written stays readable after the end', async () => {
   const output = holdOutput(stdout, new PassThrough())
   stdout.write('kept')
   await until('the words to arrive', () => output.tail() === 'kept')
-  output.end()
+  output.cut()
   assert.equal(await text(output.stdout), 'kept')
+})
+
+test('a reader that is behind gets everything; a pipe that is held and silent ends after a second', async () => {
+  const clock = virtualClock()
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const output = holdOutput(stdout, stderr)
+  stdout.write('kept')
+  await until('the words to arrive', () => output.tail() === 'kept')
+  output.ended(clock)
+  clock.advance(5_000)
+  assert.ok(!stdout.destroyed, 'nobody has read it yet')
+  assert.ok(stderr.destroyed)
+  stdout.write(' and more')
+  await until('the rest to arrive', () => output.tail() === 'kept and more')
+  const read = text(output.stdout)
+  await until('the reader to have it', () => output.stdout.readableLength === 0)
+  clock.advance(1_000)
+  clock.advance(1_000)
+  assert.equal(await read, 'kept and more')
 })

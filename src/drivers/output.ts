@@ -1,4 +1,5 @@
 import { type Readable, Transform } from 'node:stream'
+import type { Clock } from '../core/clock.ts'
 
 /** What a container writes, kept until somebody reads it. */
 export interface Output {
@@ -8,8 +9,13 @@ export interface Output {
   tail(): string
   /** The container is ready: no last words are needed any more. */
   started(): void
-  /** Ends both streams, also where a process that got away holds the pipe. What was written stays readable. */
-  end(): void
+  /**
+   * The container has ended. What it wrote stays readable, at whatever pace; a stream ends after it, also where a
+   * process that got away holds the pipe and has said nothing for a second.
+   */
+  ended(clock: Clock): void
+  /** Ends both streams: what has not been read is lost. */
+  cut(): void
 }
 
 export interface OutputOptions {
@@ -22,6 +28,7 @@ export interface OutputOptions {
 /** Per stream. A container that writes more than this before anybody reads has to wait. */
 const HELD = 1024 * 1024
 const TAIL = 4096
+const QUIET = 1_000
 
 /**
  * Reads both streams from the start: a container whose pipe is full stands still, and nobody else reads
@@ -47,18 +54,39 @@ export function holdOutput(
     source.pipe(held)
     return held
   }
+  const held = { stdout: hold(stdout, cold ? (chunk) => chunk : log), stderr: hold(stderr, log) }
   return {
-    stdout: hold(stdout, cold ? (chunk) => chunk : log),
-    stderr: hold(stderr, log),
+    ...held,
     tail: () => tail?.toString() ?? '',
     started() {
       tail = undefined
     },
-    end() {
+    ended(clock) {
+      endWhenQuiet(stdout, held.stdout, clock)
+      endWhenQuiet(stderr, held.stderr, clock)
+    },
+    cut() {
       stdout.destroy()
       stderr.destroy()
     },
   }
+}
+
+/** A reader that is behind keeps its stream open; the pipe's other end does not, unless it still speaks. */
+function endWhenQuiet(source: Readable, held: Transform, clock: Clock): void {
+  let spoke = false
+  source.on('data', () => {
+    spoke = true
+  })
+  const look = () => {
+    if (source.destroyed) return
+    if (!spoke && held.readableLength === 0) source.destroy()
+    else {
+      spoke = false
+      clock.after(QUIET, look)
+    }
+  }
+  clock.after(QUIET, look)
 }
 
 const NOTHING: Buffer = Buffer.alloc(0)

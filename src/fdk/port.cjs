@@ -3,8 +3,8 @@
 /**
  * Runs a program that listens on PORT, unchanged, and relays FN_LISTENER to that port (relay.cjs).
  *
- * In this process, not in a child: a second Node would take some 45 MiB of limits like 128 MiB and double the start,
- * and under Node's permission model there can be no child. A program that exits, crashes or blocks its event loop
+ * In this process, not in a child: a second Node would add 45 MiB resident (this adds 7) where limits are 128 MiB, and
+ * double the start, and under Node's permission model there can be no child. A program that exits, crashes or blocks its event loop
  * answers no call either way, and whether it is ready is found by connecting, however it came to listen.
  */
 const fs = require('node:fs')
@@ -25,7 +25,7 @@ const PATIENCE = 2_000
  * @param {string} listener
  */
 exports.runProgram = async (entry, listener) => {
-  const { port, release } = await takePort()
+  const port = await takePort()
   process.env.PORT = String(port)
   process.env.HOST ??= '127.0.0.1' // those that read it need not be open to the network
   /** @type {(code: number) => void} */
@@ -35,7 +35,6 @@ exports.runProgram = async (entry, listener) => {
   }
   process.on('exit', explain)
   void untilAccepting(port).then((host) => {
-    release()
     const relay = makeRelay(host, port)
     listen(relay, listener, () => process.off('exit', explain))
     relay.unref() // it lives as long as the program
@@ -45,8 +44,8 @@ exports.runProgram = async (entry, listener) => {
 
 /**
  * A port nobody listens on. Functions that share a network choose while others have chosen and do not listen yet:
- * a name of that network's abstract sockets keeps each port for one of them, until `release`.
- * @returns {Promise<{ port: number, release(): void }>}
+ * a name among that network's abstract sockets, held as long as this process lives, keeps each port for one of them.
+ * @returns {Promise<number>}
  */
 async function takePort() {
   for (;;) {
@@ -56,7 +55,7 @@ async function takePort() {
     const lease = net.createServer().unref()
     const code = await opened(lease, { path: `\0sluice-port-${port}` }).catch((error) => error.code)
     probe.close()
-    if (code !== 'EADDRINUSE') return { port, release: () => lease.close() } // other systems have no such sockets
+    if (code !== 'EADDRINUSE') return port // other systems have no such sockets: there chance must do
   }
 }
 

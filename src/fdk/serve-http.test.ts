@@ -61,7 +61,9 @@ test('two calls are answered by one process, each with its length, and the end o
 })
 
 test('a call whose stdin has ended is answered still', async () => {
-  await using fn = await start(handler('await new Promise(setImmediate); return request.text()'))
+  await using fn = await start(
+    handler('await new Promise((resolve) => setTimeout(resolve, 50)); return request.text()'),
+  )
   const answers = answersOf(fn)
   fn.child.stdin.end(requestOf('last'))
   assert.equal(String((await answers.next()).body), 'last')
@@ -148,11 +150,11 @@ test('what the function prints goes to stderr', async () => {
 })
 
 test('an answer waits for the end of a body that nobody reads', async () => {
-  await using fn = await start(handler(`console.log('called'); return 'early'`))
+  await using fn = await start(handler(`setTimeout(() => console.log('later'), 50); return 'early'`))
   const answers = answersOf(fn)
   const call = requestOf('x'.repeat(200_000))
   fn.child.stdin.write(call.subarray(0, -1))
-  await until('the call', () => fn.stderr().includes('called'))
+  await until('the handler to be over', () => fn.stderr().includes('later'))
   assert.equal(answers.left(), 0)
   fn.child.stdin.write(call.subarray(-1))
   assert.equal(String((await answers.next()).body), 'early')
@@ -208,4 +210,15 @@ test('with format default one call goes from stdin to stdout, and what is printe
   const tea = Buffer.from('grün').toString('latin1') // as HTTP has it
   assert.equal(fn.stdout(), `PATCH,http://h/t/a/b?c,${tea},in,c1,{"COLOUR":"teal"}`)
   assert.equal(fn.stderr(), 'printed\n')
+})
+
+test('with format default only what is printed while the module loads goes to stdout', async () => {
+  // Nobody knows then whether it is a program that answers so.
+  await using fn = await startBundle(
+    { 'func.cjs': `console.log('loading'); module.exports = () => { console.log('called'); return 'x' }` },
+    { format: 'default' },
+  )
+  fn.child.stdin.end()
+  assert.equal(await fn.exit, 0)
+  assert.deepEqual([fn.stdout(), fn.stderr()], ['loading\nx', 'called\n'])
 })

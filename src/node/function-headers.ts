@@ -21,9 +21,10 @@ export function invokeHeaders(req: IncomingMessage): string[] {
 
 /**
  * Raw header pairs of a call by trigger (fn-v2-api §9): the caller's renamed to `Fn-Http-H-*`, except
- * `Content-Type` and what frames the body, and the request line in headers of its own.
+ * `Content-Type` and what frames the body, and the request line in headers of its own; what the path holds where the
+ * trigger's source has parameters, form-encoded, in `Fn-Http-Params`.
  */
-export function triggerHeaders(req: IncomingMessage): string[] {
+export function triggerHeaders(req: IncomingMessage, params: Readonly<Record<string, string>> = {}): string[] {
   const out = [
     'Fn-Intent',
     'httprequest',
@@ -32,6 +33,8 @@ export function triggerHeaders(req: IncomingMessage): string[] {
     'Fn-Http-Request-Url',
     requestUrl(req),
   ]
+  const query = new URLSearchParams(params).toString()
+  if (query !== '') out.push('Fn-Http-Params', query)
   forEachPassing(req, (name, raw, value) => {
     if (name === 'content-type') out.push(raw, value)
     else if (name === 'content-length') out.push(raw, value, `Fn-Http-H-${raw}`, value)
@@ -76,6 +79,16 @@ export function triggerAnswer(
   }
   const status = Number(headers[HEADER.httpStatus])
   return { status: status >= 200 && status <= 599 && Number.isInteger(status) ? status : 200, headers: out }
+}
+
+/** The trailers of a function's answer that reach the caller. */
+export function answerTrailers(raw: readonly Buffer[]): [string, string][] {
+  const out: [string, string][] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as Buffer).toString('latin1')
+    if (isOwn(name.toLowerCase(), '')) out.push([name, (raw[i + 1] as Buffer).toString('latin1')])
+  }
+  return out
 }
 
 /** Whether a function may set this header of a trigger's answer: not framing, not ours, not set otherwise already. */

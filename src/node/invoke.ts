@@ -21,7 +21,14 @@ import { type CallOrigin, environment2017 } from '../runner/protocols/environmen
 import type { Exchange } from '../runner/protocols/exchange.ts'
 import type { CallReceiver, Runner, Slot } from '../runner/runner.ts'
 import type { Definitions, Resolved } from './definitions.ts'
-import { invokeAnswer, invokeHeaders, requestUrl, triggerAnswer, triggerHeaders } from './function-headers.ts'
+import {
+  answerTrailers,
+  invokeAnswer,
+  invokeHeaders,
+  requestUrl,
+  triggerAnswer,
+  triggerHeaders,
+} from './function-headers.ts'
 import type { LoadReport } from './load-report.ts'
 import type { Metrics } from './metrics.ts'
 import type { CallTrace, Traces } from './traces.ts'
@@ -194,7 +201,7 @@ class Reply implements CallReceiver {
     if (this.#head) this.#res.writeHead(this.#head.status, this.#head.headers)
     this.#head = undefined
     if (rawTrailers.length > 0 && !this.#res.hasHeader('content-length'))
-      this.#res.addTrailers(pairs(rawTrailers))
+      this.#res.addTrailers(answerTrailers(rawTrailers))
     this.#res.end(last)
     this.#count(undefined)
   }
@@ -314,7 +321,7 @@ class Reply implements CallReceiver {
   /** Raw header pairs for the function. */
   #headers(): string[] {
     const isTrigger = this.#resolved?.source !== undefined
-    const headers = isTrigger ? triggerHeaders(this.#req) : invokeHeaders(this.#req)
+    const headers = isTrigger ? triggerHeaders(this.#req, this.#resolved?.params) : invokeHeaders(this.#req)
     this.#trace?.pass(headers)
     return headers
   }
@@ -403,12 +410,4 @@ function dropLength(headers: string[]): void {
   for (let i = headers.length - 2; i >= 0; i -= 2) {
     if ((headers[i] as string).toLowerCase() === 'content-length') headers.splice(i, 2)
   }
-}
-
-function pairs(raw: readonly Buffer[]): [string, string][] {
-  const out: [string, string][] = []
-  for (let i = 0; i < raw.length; i += 2) {
-    out.push([(raw[i] as Buffer).toString('latin1'), (raw[i + 1] as Buffer).toString('latin1')])
-  }
-  return out
 }

@@ -86,6 +86,17 @@ export async function startBundle(
   }
 }
 
+/** A CommonJS program of format port whose server answers as `answer` says, a function body over `req` and `res`. */
+export const serverProgram = (answer: string): string =>
+  `require('node:http').createServer((req, res) => { ${answer} }).listen(process.env.PORT)`
+
+/** Starts a program of format port: these files, or a `func.cjs` of this text. */
+export const startProgram = (
+  files: string | Readonly<Record<string, string>>,
+  options: Omit<BundleOptions, 'format'> = {},
+): Promise<BundleProcess> =>
+  startBundle(typeof files === 'string' ? { 'func.cjs': files } : files, { ...options, format: 'port' })
+
 export async function answerOf(req: ClientRequest): Promise<Answer> {
   const [res] = (await once(req, 'response')) as [IncomingMessage]
   return { status: res.statusCode ?? 0, headers: res.headers, body: await text(res) }

@@ -89,6 +89,17 @@ export function coldContract({ it, start }: Rig): void {
     assert.ok(growth.end() < 256 * MIB, `grew by ${growth.end()} bytes`)
   })
 
+  it('what was written before the end arrives whole, however late it is read', [cold, code], async () => {
+    const bytes = 2 * MIB
+    const container = await start(specOf('flood', { mode: 'cold', env: { BYTES: `${bytes}` } }))
+    await standstill(container)
+    // Some hold it all and let the container end, others let it wait for its reader.
+    await Promise.race([container.ended, sleep(systemClock, 1_000)])
+    await sleep(systemClock, 1_500)
+    assert.equal(await sizeOf(container.stdout), bytes)
+    assert.equal((await container.ended).status, 'success')
+  })
+
   it('output that nobody reads does not keep a container from being stopped', [cold, code], async () => {
     const container = await start(specOf('flood', { mode: 'cold', env: { BYTES: `${1024 * MIB}` } }))
     assert.equal((await container.stop('killed')).status, 'killed')

@@ -63,7 +63,7 @@ export function startChild(command: Command, options: ChildOptions): Child {
     over = true
     await untilGone(kill, clock)
     await Promise.race([drained, sleep(clock, DRAIN)])
-    output.end()
+    output.ended(clock)
     await options.cleanUp()
     return { ...classify(exit, reason), oom: false, startedAt }
   }

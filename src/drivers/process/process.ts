@@ -136,6 +136,7 @@ function makeCookie(spec: ContainerSpec, around: Surroundings, disposed: () => v
       if (container) await container[Symbol.asyncDispose]()
       else if (child) await child.stop('cancelled')
       else await cleanUp()
+      child?.output.cut()
       disposed()
     },
   }
@@ -219,6 +220,7 @@ function makeContainer(spec: ContainerSpec, child: Child, { alone, clock, socket
     stop,
     async [Symbol.asyncDispose]() {
       await stop('cancelled')
+      output.cut()
       socket?.[Symbol.dispose]()
     },
   }

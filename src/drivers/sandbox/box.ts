@@ -65,7 +65,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     await kill()
     if (group && group.oomKills() > 0) verdict.outOfMemory = true
     await Promise.race([launched.drained, sleep(clock, DRAIN)])
-    output.end()
+    output.ended(clock)
     await options.cleanUp()
     return classify(exit, verdict)
   }

@@ -84,12 +84,17 @@ function makeCookie(spec: ContainerSpec, prepared: Prepared, disposed: () => voi
 
 async function run(spec: ContainerSpec, prepared: Prepared, signal: AbortSignal): Promise<Container> {
   const box = await prepared.start()
-  if (signal.aborted) {
-    await box.stop('cancelled')
-    signal.throwIfAborted()
+  try {
+    if (signal.aborted) {
+      await box.stop('cancelled')
+      signal.throwIfAborted()
+    }
+    const socket = spec.mode === 'hot' ? await findSocket(box, spec, prepared.clock, signal) : undefined
+    return makeContainer(spec, box, socket, prepared)
+  } catch (error) {
+    box.output.cut()
+    throw error
   }
-  const socket = spec.mode === 'hot' ? await findSocket(box, spec, prepared.clock, signal) : undefined
-  return makeContainer(spec, box, socket, prepared)
 }
 
 /** @throws StartError */
@@ -134,6 +139,7 @@ function makeContainer(
     stop,
     async [Symbol.asyncDispose]() {
       await stop('cancelled')
+      output.cut()
       socket?.[Symbol.dispose]()
     },
   }
