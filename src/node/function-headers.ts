@@ -24,7 +24,10 @@ export function invokeHeaders(req: IncomingMessage): string[] {
  * `Content-Type` and what frames the body, and the request line in headers of its own; what the path holds where the
  * trigger's source has parameters, form-encoded, in `Fn-Http-Params`.
  */
-export function triggerHeaders(req: IncomingMessage, params: Readonly<Record<string, string>> = {}): string[] {
+export function triggerHeaders(
+  req: IncomingMessage,
+  params: Readonly<Record<string, string>> = {},
+): string[] {
   const out = [
     'Fn-Intent',
     'httprequest',
