@@ -1,4 +1,7 @@
-"""Greets whoever the body names: { "name": "Ada" }. Format http-stream, written to the contract, nothing installed."""
+"""Greets whoever the body names: { "name": "Ada" }. Format http-stream, written to the contract, nothing installed.
+
+It needs a python3 on the PATH of where it runs, which the base runtime has not.
+"""
 
 import json
 import os

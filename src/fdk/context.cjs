@@ -9,6 +9,7 @@
  * @property {AbortSignal} signal aborts at the deadline and when the caller has gone
  * @property {string} app name of the app
  * @property {string} fn name of the function
+ * @property {Readonly<Record<string, string>>} params what the path holds where the trigger's source has parameters
  * @property {Readonly<Record<string, string>>} config of app and function
  */
 
@@ -60,9 +61,10 @@ const LONGEST_TIMER = 2 ** 31 - 1
  * The context of one call, and how to end it.
  * @param {string | undefined} callId
  * @param {string | undefined} deadlineText RFC 3339; without one the call may take forever
+ * @param {string} [params] form-encoded
  * @returns {{ ctx: Context, abort(reason: unknown): void, finish(): void }}
  */
-exports.makeContext = (callId, deadlineText) => {
+exports.makeContext = (callId, deadlineText, params) => {
   const controller = new AbortController()
   const parsed = Date.parse(deadlineText ?? '')
   const deadline = new Date(Number.isNaN(parsed) ? LATEST : parsed)
@@ -71,8 +73,21 @@ exports.makeContext = (callId, deadlineText) => {
     controller.abort(new DOMException('the deadline of the call has passed', 'TimeoutError'))
   const timer = left < LONGEST_TIMER ? setTimeout(expire, Math.max(0, left)) : undefined
   return {
-    ctx: { callId: callId ?? '', deadline, signal: controller.signal, app, fn, config },
+    ctx: {
+      callId: callId ?? '',
+      deadline,
+      signal: controller.signal,
+      app,
+      fn,
+      config,
+      params: toParams(params),
+    },
     abort: (reason) => controller.abort(reason),
     finish: () => clearTimeout(timer),
   }
 }
+
+const NONE = Object.freeze({})
+
+/** @type {(text: string | undefined) => Readonly<Record<string, string>>} */
+const toParams = (text) => (text ? Object.fromEntries(new URLSearchParams(text)) : NONE)

@@ -62,7 +62,8 @@ exports.listen = listen
 async function answer(handler, req, res) {
   if (req.method !== 'POST' || req.url !== '/call') return json(res, 400, 'Invalid method', 'Bad request')
   frameLogs(req)
-  const { ctx, abort, finish } = makeContext(text(req, 'fn-call-id'), text(req, 'fn-deadline'))
+  const params = request.isTrigger(req) ? text(req, 'fn-http-params') : undefined
+  const { ctx, abort, finish } = makeContext(text(req, 'fn-call-id'), text(req, 'fn-deadline'), params)
   res.on('error', () => {}) // the caller has gone: 'close' follows
   res.on('close', () => {
     if (!res.writableFinished) abort(new DOMException('the caller has gone', 'AbortError'))

@@ -14,6 +14,7 @@ interface Ctx {
   readonly deadline: Date
   readonly signal: AbortSignal
   readonly config: Readonly<Record<string, string>>
+  readonly params: Readonly<Record<string, string>>
 }
 type Handler = (request: Request, ctx: Ctx) => unknown
 
@@ -190,6 +191,14 @@ describe('the request', () => {
       ],
       body: 'data',
     })
+  })
+
+  test('of a trigger with parameters tells them in its context', async () => {
+    await using fn = await served((_request, ctx) => ctx.params)
+    const params = { 'Fn-Http-Params': 'id=a%2Fb&rest=x+y' }
+    const { body } = await fn.call('', trigger('GET', 'http://h/t/a/u/1', params))
+    assert.deepEqual(JSON.parse(body), { id: 'a/b', rest: 'x y' })
+    assert.equal((await fn.call('', params)).body, '{}', 'a caller by id cannot make any up')
   })
 
   test('of a GET through a trigger has no body', async () => {

@@ -150,6 +150,36 @@ test('a trigger wraps the request and unwraps the answer', async (t) => {
   assert.equal(seen.headers['fn-function'], `${FN} /cart`)
 })
 
+test('what a path holds for the parameters of its trigger reaches the function', async (t) => {
+  const seen: unknown[] = []
+  const { node, store } = await setUp(
+    t,
+    http((req, res) => {
+      seen.push(req.headers['fn-http-params'])
+      res.end()
+    }),
+  )
+  await store.triggers.insert({
+    id: 'USERS',
+    name: 'users',
+    app_id: 'APP',
+    fn_id: FN,
+    type: 'http',
+    source: '/users/:id/*rest',
+    annotations: {},
+    created_at: '2026-01-01T00:00:00.000Z',
+    updated_at: '2026-01-01T00:00:00.000Z',
+  })
+  const { status, headers } = await until('the trigger to be known', async () => {
+    const reply = await send(`${node.url}/t/shop/users/a%2Fb/c%0d%0aX: 1?n=1`, { method: 'GET' })
+    return reply.status === 200 ? reply : undefined
+  })
+  assert.equal(status, 200)
+  assert.equal(headers['fn-function'], `${FN} /users/:id/*rest`)
+  await send(`${node.url}/t/shop/cart`, { headers: { 'Fn-Http-Params': 'forged=1' } })
+  assert.deepEqual(seen, ['id=a%2Fb&rest=%2Fc%0D%0AX%3A+1', undefined])
+})
+
 test('a status outside 200 to 599 is not passed on, and HEAD has no body', async (t) => {
   const { node } = await setUp(
     t,

@@ -128,10 +128,11 @@ async function tell(io: Io, driver: DriverChoice, screen: Screen, dir: string): 
   return report
 }
 
-/** Those that are functions: one shows the library. */
+/** Those that are functions (one shows the library) and run on nothing but what Sluice brings along. */
 async function listExamples(): Promise<string[]> {
   const folders = await readdir(EXAMPLES)
-  return folders.filter((folder) => existsSync(join(EXAMPLES, folder, 'func.yaml')))
+  const has = (folder: string, file: string) => existsSync(join(EXAMPLES, folder, file))
+  return folders.filter((folder) => has(folder, 'func.yaml') && !has(folder, 'func.py'))
 }
 
 /** What the demo plays on: the server, its clients and where the story is told. */

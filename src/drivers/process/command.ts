@@ -12,6 +12,8 @@ export interface Places {
   readonly io: string
   /** Its home and its temporary files, read and write. */
   readonly tmp: string
+  /** The bundle's entry is a script for another interpreter, which takes Node's place. */
+  readonly isScript: boolean
 }
 
 export interface Command {
@@ -31,7 +33,7 @@ export function commandOf(spec: ContainerSpec, places: Places): Command {
     argv: argvOf(spec.command, [node, ...nodeFlags(spec, places)], [bootstrap, bundle]),
     env: { ...defaults, ...spec.env, ...listener },
     cwd: resolve(bundle, spec.workDir ?? ''),
-    alone: spec.command === undefined && spec.env['NODE_OPTIONS'] === undefined,
+    alone: spec.command === undefined && spec.env['NODE_OPTIONS'] === undefined && !places.isScript,
   }
 }
 
@@ -47,9 +49,11 @@ function argvOf(
 
 /**
  * Node's permission model: no files but the container's own, no child processes, workers or addons.
- * The network must be open, because listening on a unix socket counts as network.
+ * The network must be open, because listening on a unix socket counts as network. It ends where Node does: with a
+ * script there is nothing to permit.
  */
-function nodeFlags({ memory }: ContainerSpec, { bundle, bootstrap, io, tmp }: Places): string[] {
+function nodeFlags({ memory }: ContainerSpec, { bundle, bootstrap, io, tmp, isScript }: Places): string[] {
+  if (isScript) return []
   return [
     ...(memory > 0 ? [`--max-old-space-size=${Math.max(1, Math.floor(memory / 1024 ** 2))}`] : []),
     // About flags that the function's owner did not choose, and about a package.json that a single file does not need.

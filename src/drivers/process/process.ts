@@ -1,4 +1,5 @@
 import { mkdir, realpath, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
@@ -75,7 +76,8 @@ export async function processDriver(options: ProcessDriverOptions): Promise<Driv
       checkSpec('process', capabilities, spec)
       const bundle = await findBundle(spec)
       const dir = await makeDir(root)
-      const places = { node, bootstrap, bundle, io: join(dir, 'io'), tmp: join(dir, 'tmp') }
+      const isScript = isScriptBundle(bootstrap, bundle)
+      const places = { node, bootstrap, bundle, isScript, io: join(dir, 'io'), tmp: join(dir, 'tmp') }
       const cookie = makeCookie(spec, { root, dir, places, prefix, stdio: shield.stdio, clock }, () =>
         cookies.delete(cookie),
       )
@@ -236,6 +238,17 @@ async function findBundle({ source, workDir }: ContainerSpec): Promise<string> {
     return bundle
   } catch (error) {
     throw new DriverError('bad-spec', `cannot use the bundle: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** Asked of the bootstrap, which goes by it; one that is not ours may not know. */
+function isScriptBundle(bootstrap: string, bundle: string): boolean {
+  try {
+    const { findEntry, isScript } = createRequire(bootstrap)('./entry.cjs')
+    const entry = findEntry(bundle)
+    return entry !== undefined && isScript(entry)
+  } catch {
+    return false
   }
 }
 
