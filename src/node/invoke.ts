@@ -296,7 +296,7 @@ class Reply implements CallReceiver {
     const { runner, clock, maxRequestSize } = this.#context
     const deadline = this.#deadline
     if (this.#res.destroyed || (deadline !== undefined && deadline <= clock.wall())) {
-      runner.release(slot, true)
+      runner.release(slot)
       if (!this.#res.destroyed)
         this.fail(new SluiceError('timed-out', undefined, { detail: 'the deadline had passed' }))
       return

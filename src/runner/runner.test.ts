@@ -131,7 +131,7 @@ test('the first call waits for fetch and start, each on its own clock', async (t
   }
   const slot = await acquiring
   assert.deepEqual(slot.wait, { queue: 0, start: 30, fetch: 30 })
-  setup.runner.release(slot, true)
+  setup.runner.release(slot)
 })
 
 test('ten first calls start at most ten containers, and later calls none', async (t) => {
@@ -165,14 +165,14 @@ test('calls beyond max_concurrency wait their turn, first in, first out', async 
   const waiting = [1, 2, 3].map((n) =>
     runner.acquire({ definition: fn, arrived: clock.now() }, never).then((slot) => {
       order.push(n)
-      runner.release(slot, true)
+      runner.release(slot)
       return slot
     }),
   )
   assert.equal(runner.tryAcquire(fn, 0), undefined)
   assert.deepEqual([runner.load.run, runner.load.queue], [1, 3])
   clock.advance(500)
-  runner.release(running, true)
+  runner.release(running)
   const slots = await Promise.all(waiting)
   assert.deepEqual(order, [1, 2, 3])
   assert.deepEqual(slots[0]?.wait, { queue: 500, start: 0, fetch: 0 })
@@ -186,7 +186,7 @@ test('a call that has waited max_wait is refused, and the queue goes on without 
   const late = runner.acquire({ definition: fn, arrived: 0 }, never)
   clock.advance(2_000)
   await assert.rejects(late, { code: 'busy', detail: 'waited max_wait = 2 s for a slot' })
-  runner.release(running, true)
+  runner.release(running)
   assert.ok(runner.tryAcquire(fn, clock.now()))
 })
 
@@ -198,7 +198,7 @@ test('a caller who leaves the queue takes no slot', async (t) => {
   const leaving = runner.acquire({ definition: fn, arrived: 0 }, leave.signal)
   leave.abort()
   await assert.rejects(leaving, { code: 'client-gone' })
-  runner.release(running, true)
+  runner.release(running)
   assert.deepEqual([runner.load.run, runner.load.queue], [0, 0])
   assert.equal(runner.idle('FN'), 1)
 })
@@ -283,13 +283,13 @@ test('row 43: with a budget for two, the third call waits until a container ends
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(prepared(), 2)
   clock.advance(2_000)
-  runner.release(a as Slot, true)
+  runner.release(a as Slot)
   const slot = await third
   assert.equal(totalWait(slot.wait), 2_000)
   assert.equal(runner.idle('A'), 0)
   assert.ok(runner.resources.used.memory <= runner.resources.total.memory)
-  runner.release(slot, true)
-  runner.release(b as Slot, true)
+  runner.release(slot)
+  runner.release(b as Slot)
 })
 
 test('an idle container is gone after its idle_timeout, and its memory is given back', async (t) => {

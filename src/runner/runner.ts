@@ -209,14 +209,16 @@ export class Runner implements AsyncDisposable {
     return container.connection.exchange(this.#request(definition, call), receiver, {
       clock,
       explain: (error) => this.#explain(error, container),
-      settled: (verdict) => this.release(slot, verdict === 'keep'),
+      settled: (verdict) => {
+        container.callId = undefined
+        this.#scheduler.release(slot, verdict === 'keep')
+      },
     })
   }
 
-  /** Gives back a slot. {@link run} does it by itself. */
-  release(slot: Slot, keep: boolean): void {
-    slot.instance.body.callId = undefined
-    this.#scheduler.release(slot, keep)
+  /** Gives back a slot in which nothing ran. */
+  release(slot: Slot): void {
+    this.#scheduler.release(slot, true, false)
   }
 
   /** The definitions that containers were made from. */

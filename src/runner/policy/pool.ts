@@ -113,7 +113,8 @@ export class Pool<D extends Workload, B> {
   demand(start: number): Demand {
     const { concurrency, maxConcurrency, once } = this.workload
     const room = maxConcurrency === 0 ? Infinity : Math.max(0, maxConcurrency - this.#running)
-    const coming = (this.starts.size + this.#waking) * concurrency
+    const starts = once ? this.#bound() : this.starts.size
+    const coming = (starts + this.#waking) * concurrency
     return {
       waiting: Math.min(this.#tickets.size, room),
       slots: once ? 0 : (this.#live.size - this.#waking) * concurrency,
@@ -179,13 +180,13 @@ export class Pool<D extends Workload, B> {
     return waited
   }
 
-  /** Gives a slot back. `keep` = the container may serve again. */
-  release(slot: Slot<D, B>, keep: boolean): void {
+  /** Gives a slot back. `keep` = the container may serve again; `ran` = a call used it. */
+  release(slot: Slot<D, B>, keep: boolean, ran: boolean): void {
     const { instance } = slot
     const full = instance.running-- === this.workload.concurrency
     this.#running--
     this.#counts.running--
-    this.past.service.add(this.#clock.now() - slot.granted)
+    if (ran) this.past.service.add(this.#clock.now() - slot.granted)
     if (instance.running === 0 && this.#live.has(instance)) this.#idle++
     if (!keep || this.workload.once) this.discard(instance)
     else if (instance.state === 'awake') {
@@ -337,6 +338,13 @@ export class Pool<D extends Workload, B> {
   #mayRun(): boolean {
     const max = this.workload.maxConcurrency
     return max === 0 || this.#running < max
+  }
+
+  /** Starts that a call still waits for. */
+  #bound(): number {
+    let count = 0
+    for (const start of this.starts) if (!start.abandoned) count++
+    return count
   }
 
   #wantedWarm(): number {

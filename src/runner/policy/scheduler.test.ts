@@ -287,6 +287,13 @@ test('a deadline of the caller counts as max_wait does', () => {
   assert.equal(late.error?.code, 'timed-out')
 })
 
+test('nothing is refused by a prediction before the first start was seen', () => {
+  const rig = new SchedulerRig()
+  const first = rig.call(makeWorkload(), 10, 150)
+  rig.clock.advance(200)
+  assert.equal(first.outcome, 'done')
+})
+
 test('row 45: beyond the most calls that may wait, the next is refused', () => {
   const rig = new SchedulerRig({ maxWaiting: 100 })
   const calls = Array.from({ length: 102 }, () => rig.call(makeWorkload({ maxConcurrency: 1 }), 10))
@@ -318,6 +325,11 @@ test('a container made for one call serves it and no other; a caller who leaves 
   rig.check()
   assert.equal(rig.scheduler.used.memory, 0)
   assert.deepEqual(reasons(rig), ['one-call', 'one-call'])
+  const third = rig.call(fn, 10)
+  rig.leave(third)
+  assert.equal(rig.starting, 1, 'what is abandoned may take its time to end')
+  rig.call(fn, 10)
+  assert.equal(rig.starting, 2, 'and stands in for nobody')
 })
 
 test('closing refuses what waits and what comes, and stops every container', () => {

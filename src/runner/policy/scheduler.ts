@@ -5,7 +5,7 @@ import { Budget } from './budget.ts'
 import type { Counts, Slot, Ticket, Waiter } from './call.ts'
 import { Instance } from './instance.ts'
 import { decideStart, predictWait } from './launch.ts'
-import { Pasts } from './past.ts'
+import { Average, Pasts } from './past.ts'
 import { Pool, type PoolHands } from './pool.ts'
 import type { PauseRule } from './rest.ts'
 import { Room } from './room.ts'
@@ -83,7 +83,8 @@ export class Scheduler<D extends Workload, B> {
   readonly #maxWaiting: number
   readonly #pause: PauseRule
   readonly #perCall: boolean
-  #expectedStart = START
+  /** Of all functions; `undefined` before the first. */
+  readonly #starts = new Average()
   #atGate = 0
   #feeding = false
   #hungerChanged = false
@@ -96,7 +97,7 @@ export class Scheduler<D extends Workload, B> {
     this.#clock = options.clock
     this.#hands = hands
     this.#budget = new Budget(options.total)
-    this.#room = new Room(this.#budget, this.#clock, () => this.#expectedStart, PATIENCE)
+    this.#room = new Room(this.#budget, this.#clock, () => this.#starts.value ?? START, PATIENCE)
     this.#maxStarts = options.maxStarts ?? 2
     this.#maxWaiting = options.maxWaiting ?? 10_000
     this.#pause = options.pause ?? 'adaptive'
@@ -157,9 +158,9 @@ export class Scheduler<D extends Workload, B> {
     ticket.pool.leave(ticket)
   }
 
-  /** Gives a slot back. `keep` = the container may serve again. */
-  release(slot: Slot<D, B>, keep: boolean): void {
-    slot.pool.release(slot, keep)
+  /** Gives a slot back. `keep` = the container may serve again; `ran` = a call used it. */
+  release(slot: Slot<D, B>, keep: boolean, ran = true): void {
+    slot.pool.release(slot, keep, ran)
   }
 
   /** Milliseconds that a call of this function which comes now has to wait; `undefined` when nothing is known. */
@@ -178,8 +179,7 @@ export class Scheduler<D extends Workload, B> {
     const instance = new Instance(body, birth)
     this.#owners.set(instance, start.pool)
     this.#leaveGate(start)
-    const took = this.#clock.now() - start.began
-    this.#expectedStart += 0.2 * (took - this.#expectedStart)
+    this.#starts.add(this.#clock.now() - start.began)
     start.pool.started(start, instance)
     return instance
   }
@@ -281,13 +281,14 @@ export class Scheduler<D extends Workload, B> {
 
   #predict(pool: Pool<D, B>): number | undefined {
     if (pool.idle > pool.waiting) return 0
+    if (this.#starts.value === undefined) return undefined
     const gate = Math.floor(this.#atGate / this.#maxStarts)
     const demand = pool.demand(this.#startOf(pool) * (1 + gate))
     return predictWait(demand, this.#room.couldTake(pool, this.#pools.values()))
   }
 
   #startOf(pool: Pool<D, B>): number {
-    return pool.past.start.value ?? this.#expectedStart
+    return pool.past.start.value ?? this.#starts.value ?? START
   }
 
   #stop(instance: Instance<B>): void {
