@@ -48,7 +48,8 @@ export function triggerHeaders(
 
 /** The raw header pairs of a function's answer that reach the caller of `/invoke`. */
 export function invokeAnswer(headers: IncomingHttpHeaders, raw: readonly Buffer[]): string[] {
-  const named = connectionNames(headers.connection)
+  // An array when there are several lines of it, whatever the type says.
+  const named = connectionNames(headers.connection && String(headers.connection))
   const out: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as Buffer).toString('latin1')

@@ -30,12 +30,12 @@ export function decideStart(demand: Demand): 'now' | number | undefined {
   const uncovered = demand.waiting - coming
   if (uncovered <= 0) return undefined
   if (slots + coming === 0) return 'now'
-  if (start < lastSlot(demand, uncovered, serviceNow(demand))) return 'now'
+  if (start < turnOf(demand.waiting, demand)) return 'now'
   if (slots === 0) return undefined
   // Only the time that calls have been running grows by itself: when it will have tipped the balance.
   const tipping =
-    coming === 0 || start <= demand.next
-      ? (start * slots) / uncovered
+    coming === 0 || start < demand.next
+      ? (start * slots) / demand.waiting
       : (start * (slots + coming) - coming * demand.next) / uncovered
   return Math.max(1, tipping - busyFor + 1)
 }
@@ -45,11 +45,9 @@ export function decideStart(demand: Demand): 'now' | number | undefined {
  * @param mayStart one more container could be started for it at once
  */
 export function predictWait(demand: Demand, mayStart: boolean): number | undefined {
-  const uncovered = demand.waiting + 1 - demand.coming
-  if (uncovered <= 0) return demand.next
   if (demand.slots + demand.coming === 0) return mayStart ? demand.start : undefined
-  if (demand.service === undefined) return undefined
-  const queued = lastSlot(demand, uncovered, serviceNow(demand))
+  if (demand.service === undefined) return demand.waiting < demand.coming ? demand.next : undefined
+  const queued = turnOf(demand.waiting + 1, demand)
   return mayStart ? Math.min(queued, demand.start) : queued
 }
 
@@ -58,11 +56,13 @@ const serviceNow = ({ service = 0, busyFor, slots }: Demand): number =>
   slots > 0 ? Math.max(service, busyFor) : service
 
 /**
- * When the last of `uncovered` calls gets a slot: `slots` of them serve from now on, `coming` from `next` on after
- * the one call each that it came for; each serves a call in `service` (the fluid limit).
+ * When the call at `position` in the queue gets a slot, in the fluid limit: `slots` of them serve from now on, a call
+ * in its service time each; at `next` those that come take a call each, and serve from then on.
  */
-function lastSlot({ slots, coming, next }: Demand, uncovered: number, service: number): number {
-  const alone = slots === 0 ? Infinity : (uncovered * service) / slots
+function turnOf(position: number, demand: Demand): number {
+  const { slots, coming, next } = demand
+  const service = serviceNow(demand)
+  const alone = slots === 0 ? Infinity : (position * service) / slots
   if (coming === 0 || alone <= next) return alone
-  return (uncovered * service + coming * next) / (slots + coming)
+  return Math.max(next, ((position - coming) * service + coming * next) / (slots + coming))
 }

@@ -11,6 +11,9 @@ import type { Start } from './start.ts'
 import { splitWait } from './wait.ts'
 import type { Workload } from './workload.ts'
 
+/** Milliseconds after its back-off that a function without containers is remembered to fail. */
+const REMEMBERED = 60_000
+
 /** What a pool has done by others. */
 export interface PoolHands<D extends Workload, B> {
   /** It may want a container, or gave one up. */
@@ -96,7 +99,7 @@ export class Pool<D extends Workload, B> {
   /** Nothing is left of it, nobody waits, and nothing is to be kept warm or remembered: it may be forgotten. */
   get empty(): boolean {
     const wanted = this.#tickets.size + this.#wantedWarm() + this.ahead
-    return this.#live.size + this.starts.size + wanted === 0 && this.backsOffFor === 0
+    return this.#live.size + this.starts.size + wanted === 0 && !this.#remembersFailure()
   }
 
   /** Milliseconds until a start may be tried again after those that failed. */
@@ -338,6 +341,11 @@ export class Pool<D extends Workload, B> {
   #mayRun(): boolean {
     const max = this.workload.maxConcurrency
     return max === 0 || this.#running < max
+  }
+
+  /** How often it failed counts for a while: the next failure must not look like the first. */
+  #remembersFailure(): boolean {
+    return this.#failures > 0 && this.#clock.now() < this.#retryAt + REMEMBERED
   }
 
   /** Starts that a call still waits for. */

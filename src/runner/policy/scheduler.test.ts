@@ -231,8 +231,10 @@ test('min_warm containers are started ahead, kept, never evicted, and replaced w
   rig.call(warm, 10)
   rig.clock.advance(300)
   assert.equal(rig.scheduler.pool('warm')?.live, 2)
+  const { length } = rig.starts
   rig.clock.advance(120_000)
   assert.equal(rig.scheduler.pool('warm')?.live, 2)
+  assert.equal(rig.starts.length, length, 'they are kept, not replaced')
   for (const key of 'ab') rig.call(makeWorkload({ key, owner: key }), 10)
   rig.clock.advance(3_000)
   assert.equal(rig.scheduler.pool('warm')?.live, 2)
@@ -344,4 +346,119 @@ test('closing refuses what waits and what comes, and stops every container', () 
   rig.clock.advance(20_000)
   assert.equal(rig.scheduler.used.memory, 0)
   assert.deepEqual(rig.scheduler.counts, { running: 0, waiting: 0 })
+})
+
+test('max_concurrency holds also where more containers are free', () => {
+  const rig = new SchedulerRig()
+  const fn = makeWorkload({ maxConcurrency: 2 })
+  rig.scheduler.prewarm(fn, 4)
+  rig.clock.advance(1_000)
+  for (let i = 0; i < 6; i++) rig.call(fn, 100)
+  assert.deepEqual(rig.scheduler.counts, { running: 2, waiting: 4 })
+  assert.equal(rig.scheduler.pool('f')?.hasIdleToSpare, false)
+  rig.clock.advance(100)
+  assert.deepEqual(rig.scheduler.counts, { running: 2, waiting: 2 })
+  rig.clock.advance(200)
+  assert.equal(rig.scheduler.pool('f')?.hasIdleToSpare, true)
+})
+
+test('in one app the function that holds less starts first', () => {
+  const rig = new SchedulerRig({ maxStarts: 1 })
+  const large = makeWorkload({ key: 'large' })
+  rig.scheduler.prewarm(large, 2)
+  rig.clock.advance(500)
+  for (let i = 0; i < 2; i++) rig.call(large, 60_000)
+  rig.clock.advance(5_000)
+  rig.call(makeWorkload({ key: 'third' }), 10)
+  rig.call(large, 10)
+  rig.call(makeWorkload({ key: 'small' }), 10)
+  rig.clock.advance(150)
+  assert.equal(rig.starts.at(-1)?.pool.workload.key, 'small')
+  rig.clock.advance(100)
+  assert.equal(rig.starts.at(-1)?.pool.workload.key, 'large')
+})
+
+test('a function whose starts fail comes after those that start well', () => {
+  let isBroken = false
+  const rig = new SchedulerRig({
+    maxStarts: 1,
+    startMs: ({ pool }) => (pool.workload.key === 'broken' && isBroken ? -100 : 100),
+  })
+  const broken = makeWorkload({ key: 'broken', owner: 'a' })
+  rig.call(broken, 600_000)
+  rig.clock.advance(200)
+  isBroken = true
+  // It lives, so its calls wait, and more starts are tried again and again.
+  for (let i = 0; i < 3; i++) rig.call(broken, 10)
+  rig.clock.advance(3_000)
+  assert.ok((rig.scheduler.pool('broken')?.failures ?? 0) > 1)
+  const healthy = makeWorkload({ key: 'healthy', owner: 'b' })
+  for (let i = 0; i < 3; i++) rig.call(healthy, 60_000)
+  rig.clock.advance(1_500)
+  assert.equal(rig.scheduler.pool('healthy')?.live, 3)
+})
+
+test('busy containers are given up for others only beyond min_warm', () => {
+  const rig = new SchedulerRig({ memory: 2 * 128 })
+  const feed = (until: number) => {
+    for (; rig.clock.now() < until; rig.clock.advance(20))
+      rig.call(makeWorkload({ key: 'warm', owner: 'a', minWarm: 1 }), 100)
+  }
+  feed(1_000)
+  const comer = rig.call(makeWorkload({ key: 'comer', owner: 'b' }), 5_000)
+  feed(3_000)
+  assert.equal(comer.outcome, 'running')
+  const second = rig.call(makeWorkload({ key: 'second', owner: 'c' }), 10)
+  feed(5_000)
+  assert.equal(second.outcome, 'waiting', 'one is warm, one belongs to the comer')
+  assert.equal(rig.scheduler.pool('warm')?.live, 1)
+})
+
+test('no more is evicted than is needed, and nobody overtakes who waits for what is coming back', () => {
+  const rig = new SchedulerRig({ memory: 4 * 128, stopMs: 500 })
+  for (const key of 'abcd') rig.call(makeWorkload({ key }), 10)
+  rig.clock.advance(10_000)
+  const first = rig.call(makeWorkload({ key: 'first' }), 10)
+  assert.equal(rig.stopped.length, 1)
+  rig.clock.advance(100)
+  rig.call(makeWorkload({ key: 'first' }), 10)
+  const small = rig.call(makeWorkload({ key: 'small', need: memory(64) }), 10)
+  assert.equal(rig.stopped.length, 1)
+  rig.clock.advance(400)
+  assert.equal(rig.starts.at(-1)?.pool.workload.key, 'first')
+  rig.clock.advance(2_000)
+  assert.deepEqual([first.outcome, small.outcome], ['done', 'done'])
+})
+
+test('an order ahead of calls is for the room there is', () => {
+  const rig = new SchedulerRig({ memory: 2 * 128 })
+  const busy = rig.call(makeWorkload({ key: 'busy' }), 5_000)
+  rig.clock.advance(200)
+  rig.scheduler.prewarm(makeWorkload({ key: 'ahead' }), 2)
+  rig.clock.advance(300)
+  assert.equal(rig.scheduler.pool('ahead')?.idle, 1)
+  rig.clock.advance(60_000)
+  assert.equal(busy.outcome, 'done')
+  assert.equal(rig.starts.filter(({ reason }) => reason === 'prewarm').length, 1)
+})
+
+test('a function that fails now and then backs off all the same, and is forgotten a minute later', () => {
+  const rig = new SchedulerRig({ startMs: () => -50 })
+  for (let i = 0; i < 4; i++) {
+    rig.call(makeWorkload(), 10)
+    rig.clock.advance(5_000)
+  }
+  assert.equal(rig.scheduler.pool('f')?.failures, 4)
+  rig.clock.advance(60_000)
+  assert.equal(rig.scheduler.pool('f'), undefined)
+})
+
+test('a start beside the busy container of an older version is needed for the deploy', () => {
+  const rig = new SchedulerRig()
+  rig.call(makeWorkload(), 10_000)
+  rig.clock.advance(200)
+  rig.call(makeWorkload({ version: '2' }), 10)
+  rig.clock.advance(200)
+  assert.deepEqual(reasons(rig), ['first', 'deploy'])
+  assert.equal(rig.scheduler.counts.running, 1, 'the older one runs on')
 })

@@ -253,7 +253,7 @@ export class Scheduler<D extends Workload, B> {
   #retire(pool: Pool<D, B>): void {
     this.#pools.delete(pool.workload.key)
     this.#retired.add(pool)
-    pool.past.lost = { reason: 'deploy', at: this.#clock.now() }
+    if (pool.live > 0) pool.past.lost = { reason: 'deploy', at: this.#clock.now() }
     pool.retire()
     this.#changed(pool)
   }
@@ -424,7 +424,7 @@ export class Scheduler<D extends Workload, B> {
       for (const [key, pool] of this.#pools) {
         if (pool.idle > 0) pool.sweep(this.#pause)
         if (pool.empty) this.#pools.delete(key)
-        again ||= pool.idle > 0 || pool.backsOffFor > 0
+        again ||= pool.idle > 0 || pool.failures > 0
       }
       if (again && !this.#closed) this.#armSweep()
     })

@@ -87,6 +87,10 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
       this.abort(
         new SluiceError('invalid-response', undefined, { detail: `the function answered status ${status}` }),
       )
+    } else if (!isPlain(headers['transfer-encoding'])) {
+      this.abort(
+        new SluiceError('invalid-response', undefined, { detail: 'a transfer coding besides chunked' }),
+      )
     } else if (max > 0 && Number(headers['content-length'] ?? 0) > max) this.#refuseSize(controller)
     else this.#receiver.head(headers, controller.rawHeaders as Buffer[])
   }
@@ -135,3 +139,7 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
     this.#around.settled(this.#verdict)
   }
 }
+
+/** Whether a body arrives as it is: the header that tells of another coding would end here, and the coding stay. */
+const isPlain = (coding: unknown): boolean =>
+  coding === undefined || String(coding).toLowerCase() === 'chunked'

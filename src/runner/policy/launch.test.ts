@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Demand, decideStart, predictWait } from './launch.ts'
+
+const none: Demand = { waiting: 0, slots: 0, coming: 0, next: 0, service: undefined, busyFor: 0, start: 300 }
+
+const demand: fc.Arbitrary<Demand> = fc.record({
+  waiting: fc.nat(200),
+  slots: fc.nat(50),
+  coming: fc.nat(50),
+  next: fc.nat(300),
+  service: fc.option(fc.nat(10_000), { nil: undefined }),
+  busyFor: fc.nat(10_000),
+  start: fc.constant(300),
+})
+
+test('a first call starts a container, a second that could only follow it does not', () => {
+  assert.equal(decideStart({ ...none, waiting: 1 }), 'now')
+  assert.equal(decideStart({ ...none, waiting: 2, coming: 1, next: 300 }), undefined)
+})
+
+test('a container is started when it is ready before the last waiting call would get a slot', () => {
+  const busy = { ...none, slots: 2, service: 100 }
+  assert.equal(decideStart({ ...busy, waiting: 6 }), 1 + (300 * 2) / 6)
+  assert.equal(decideStart({ ...busy, waiting: 7 }), 'now')
+})
+
+test('when to ask again is when the answer changes', () => {
+  fc.assert(
+    fc.property(demand, (d) => {
+      const again = decideStart(d)
+      if (typeof again !== 'number') return
+      const later = { ...d, busyFor: d.busyFor + again }
+      assert.equal(decideStart(later), 'now')
+      if (again > 2) assert.notEqual(decideStart({ ...later, busyFor: later.busyFor - 2 }), 'now')
+    }),
+  )
+})
+
+test('nothing is started for calls that have a slot to come', () => {
+  fc.assert(
+    fc.property(demand, (d) => {
+      if (d.waiting <= d.coming) assert.equal(decideStart(d), undefined)
+    }),
+  )
+})
+
+test('a prediction is never longer with one more container to start, nor shorter with one more call', () => {
+  fc.assert(
+    fc.property(demand, (d) => {
+      const alone = predictWait(d, false)
+      const helped = predictWait(d, true)
+      if (alone !== undefined && helped !== undefined) assert.ok(helped <= alone)
+      const crowded = predictWait({ ...d, waiting: d.waiting + 1 }, false)
+      if (alone !== undefined && crowded !== undefined && d.waiting + 1 >= d.coming)
+        assert.ok(crowded >= alone)
+    }),
+  )
+})
+
+test('a call that must queue is predicted the shorter of the queue and a start', () => {
+  const busy = { ...none, slots: 1, service: 1_000, waiting: 4 }
+  assert.deepEqual([predictWait(busy, false), predictWait(busy, true)], [5_000, 300])
+  assert.equal(predictWait({ ...busy, service: undefined }, true), undefined)
+  assert.equal(predictWait(none, true), 300)
+  assert.equal(predictWait(none, false), undefined)
+})
