@@ -90,11 +90,19 @@ function tableOf(columns: readonly Column[]): string {
   ].join('\n\n')
 }
 
-/** A format says how a call reaches a function: over its socket, or by its input and output. */
-const formatsOf = ({ modes }: Capabilities): string =>
-  [...(modes.includes('hot') ? ['http-stream'] : []), ...(modes.includes('cold') ? ['default'] : [])].join(
-    ', ',
-  )
+/**
+ * A format says how calls reach a function: over its socket (which the bootstrap of bundles relays for `port`), or by
+ * its input and output. What the mock driver echoes is no HTTP.
+ */
+function formatsOf({ modes, runs, isolates, isolation }: Capabilities): string {
+  const isMock = isolation === 'none' && isolates.length > 0
+  return [
+    ...(modes.includes('hot') ? ['http-stream'] : []),
+    ...(modes.includes('hot') && runs.includes('bundle') && !isMock ? ['port'] : []),
+    ...(modes.includes('cold') ? ['default'] : []),
+    ...(modes.includes('cold') && !isMock ? ['http'] : []),
+  ].join(', ')
+}
 
 function replaceBetween(page: string, text: string): string {
   const [before, rest] = page.split(BEGIN)

@@ -143,6 +143,8 @@ export type Source =
 
 /** One request to run one container. Closing it twice is fine, and stops a container that still runs. */
 export interface Cookie extends AsyncDisposable {
+  /** When what it runs was here, on the driver's clock (ms); absent where a driver gets nothing by itself. */
+  readonly fetched?: number
   /**
    * Starts the container, once. Resolves when a cold one has started and when a hot one's socket is ready and pinned.
    * @throws StartError when the container ended or was not ready in time; aborting rejects with the signal's reason

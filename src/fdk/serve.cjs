@@ -75,7 +75,9 @@ async function answer(handler, req, res) {
     call = request.toRequest(req, ctx.signal)
     await send(res, toReply(await handler(call.request, ctx)), request.isTrigger(req))
   } catch (error) {
-    sendError(res, error)
+    // Who obeys the signal at the deadline has not failed: the agent says that time was out.
+    if (isDeadline(ctx.signal) && !res.headersSent) json(res, 504, 'Timed out', String(error))
+    else sendError(res, error)
   } finally {
     if (call) call.drop()
     else req.resume()
@@ -123,3 +125,6 @@ const text = (req, name) => {
   const value = req.headers[name]
   return Array.isArray(value) ? value[0] : value
 }
+
+/** @type {(signal: AbortSignal) => boolean} */
+const isDeadline = ({ aborted, reason }) => aborted && reason?.name === 'TimeoutError'

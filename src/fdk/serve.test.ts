@@ -332,6 +332,15 @@ describe('the context', () => {
     assert.equal((await fn.call('', { 'Fn-Deadline': '2001-01-01T00:00:00Z' })).body, 'TimeoutError')
   })
 
+  test('who stops at the deadline, as the signal says, has run out of time and has not failed', async () => {
+    await using fn = await served(async (_, { signal }) => {
+      if (!signal.aborted) await once(signal, 'abort')
+      throw signal.reason
+    })
+    const { status, body } = await fn.call('', { 'Fn-Deadline': '2001-01-01T00:00:00Z' })
+    assert.deepEqual([status, JSON.parse(body).message], [504, 'Timed out'])
+  })
+
   test('its signal aborts when the caller has gone', async () => {
     const started = Promise.withResolvers<void>()
     const reason = Promise.withResolvers<string>()

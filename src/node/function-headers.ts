@@ -1,5 +1,12 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { BALANCER_HEADERS, connectionNames, HEADER, isHopByHop, NODE_HEADERS } from '../core/headers.ts'
+import {
+  BALANCER_HEADERS,
+  connectionNames,
+  first,
+  HEADER,
+  isHopByHop,
+  NODE_HEADERS,
+} from '../core/headers.ts'
 
 /** A caller's headers that never reach a function as they are: the platform sets its own, or they end here. */
 const DROPPED: ReadonlySet<string> = new Set([
@@ -81,8 +88,8 @@ export function triggerAnswer(
       if (isOwn(inner, value)) out.push(name.slice(HEADER.httpPrefix.length), value)
     }
   }
-  const status = Number(headers[HEADER.httpStatus])
-  return { status: status >= 200 && status <= 599 && Number.isInteger(status) ? status : 200, headers: out }
+  const status = first(headers[HEADER.httpStatus]) ?? ''
+  return { status: /^[2-5]\d\d$/.test(status) ? Number(status) : 200, headers: out }
 }
 
 /** The trailers of a function's answer that reach the caller. */

@@ -5,13 +5,14 @@ import type { Connection } from './protocols/exchange.ts'
 
 /** Milliseconds that pausing and waking may take; beyond them a container is let go (fdk-contract §8). */
 const PAUSE_LIMIT = 5_000
+/** Milliseconds that a call's output may take through an engine. */
+const LATE = 1_000
 
 /** A running container in the runner's hands: how calls reach it, and what it printed. */
 export class LiveContainer {
   readonly output: Output
   readonly connection: Connection
-  /** The call it runs, when it runs one at a time: its output belongs to that call. */
-  callId: string | undefined
+  #call: { readonly id: string; endedAt: number } | undefined
   readonly #container: Container
   readonly #cookie: Cookie
   readonly #clock: Clock
@@ -23,6 +24,21 @@ export class LiveContainer {
     this.#container = container
     this.#cookie = cookie
     this.#clock = clock
+  }
+
+  /** It runs this call and no other: its output belongs to the call. */
+  begins(callId: string): void {
+    this.#call = { id: callId, endedAt: Infinity }
+  }
+
+  ends(): void {
+    if (this.#call) this.#call.endedAt = this.#clock.now()
+  }
+
+  /** The call that a line of output which comes now belongs to; an engine may bring it a little later. */
+  get callId(): string | undefined {
+    const call = this.#call
+    return call && this.#clock.now() - call.endedAt < LATE ? call.id : undefined
   }
 
   get id(): string {

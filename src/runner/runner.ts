@@ -203,14 +203,14 @@ export class Runner implements AsyncDisposable {
     const { clock } = this.#options
     const { body: container } = slot.instance
     const { workload: definition } = slot.pool
-    if (definition.concurrency === 1) container.callId = call.id
+    if (definition.concurrency === 1) container.begins(call.id)
     this.#calls++
     receiver.started(slot)
     return container.connection.exchange(this.#request(definition, call), receiver, {
       clock,
       explain: (error) => this.#explain(error, container),
       settled: (verdict) => {
-        container.callId = undefined
+        container.ends()
         this.#scheduler.release(slot, verdict === 'keep')
       },
     })

@@ -68,6 +68,7 @@ export async function startContainer(
     const source = await fetch(fn.image, preparing.signal)
     order.fetched = clock.now()
     cookie = await driver.prepare(specOf(order, source), preparing.signal)
+    order.fetched = cookie.fetched ?? order.fetched
     order.created = clock.now()
     const container = await cookie.run(signal)
     let live: LiveContainer | undefined

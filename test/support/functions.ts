@@ -52,6 +52,24 @@ export async function vary(
   return { fn, url: `${server.ready.url}/invoke/${fn.id}`, triggers: [] }
 }
 
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly bytes: Buffer
+  readonly text: string
+}
+
+/** Calls by POST. */
+export async function call(
+  url: string,
+  body: string | Uint8Array = '',
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const reply = await fetch(url, { method: 'POST', body, headers })
+  const bytes = Buffer.from(await reply.arrayBuffer())
+  return { status: reply.status, headers: reply.headers, bytes, text: bytes.toString() }
+}
+
 /** Asks the API for a change. */
 export async function manage<T>(server: Role, method: string, path: string, body: object): Promise<T> {
   const reply = await fetch(`${server.ready.url}/v2/${path}`, { method, body: JSON.stringify(body) })
@@ -60,8 +78,11 @@ export async function manage<T>(server: Role, method: string, path: string, body
   return JSON.parse(text)
 }
 
-/** The first node of a server, which tells more than a balancer passes on. */
-export const nodeUrl = (server: Role): string => (server.ready['nodes'] as [string])[0]
+/** Where the first node of a server listens. */
+const nodeOf = (server: Role): string => (server.ready['nodes'] as [string])[0]
+
+/** A function's URL at the node itself, which tells more than a balancer passes on. */
+export const atNode = (server: Role, { url }: Deployed): string => nodeOf(server) + new URL(url).pathname
 
 /** What a node tells of a start; see `GET /node/starts`. */
 export interface Start {
@@ -75,6 +96,18 @@ export interface Start {
 
 /** The starts of a function's containers so far. */
 export async function startsOf(server: Role, { fn }: Deployed): Promise<Start[]> {
-  const reply = await fetch(`${nodeUrl(server)}/node/starts?fn=${fn.id}`)
+  const reply = await fetch(`${nodeOf(server)}/node/starts?fn=${fn.id}`)
   return ((await reply.json()) as { items: Start[] }).items
+}
+
+/** What a node tells of itself; see `GET /node/load`. */
+export interface Load {
+  readonly run: number
+  readonly queue: number
+  /** Bytes. */
+  readonly memory: { readonly used: number; readonly total: number }
+}
+
+export async function loadOf(server: Role): Promise<Load> {
+  return (await (await fetch(`${nodeOf(server)}/node/load`)).json()) as Load
 }

@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { Readable } from 'node:stream'
+import type Docker from 'dockerode'
 import { type TarEntry, tarOf } from './images.ts'
+import { follow } from './registry.ts'
 
 /** Where functions of the process driver find programs. */
 const PATH = '/usr/local/bin:/usr/bin:/bin'
@@ -51,6 +54,18 @@ export async function pythonLayer(program: string): Promise<{ layer: Buffer; com
   const folders = new Set(entries.flatMap(({ name }) => parentsOf(name)))
   const made = [...folders].sort().map((name) => ({ name, type: 'directory' as const, mode: 0o755 }))
   return { layer: await tarOf([...made, ...entries]), command: [python, '-I', '-S', place] }
+}
+
+/** Makes an image of one layer on an engine. @param ref ends in `:latest`: podman imports under no other tag */
+export async function importLayer(
+  docker: Docker,
+  ref: string,
+  layer: Buffer,
+  command: readonly string[],
+): Promise<void> {
+  const [repo] = ref.split(/:[^:/]*$/)
+  const changes = `ENTRYPOINT ${JSON.stringify(command)}`
+  await follow(docker, await docker.importImage(Readable.from([layer]), { repo, tag: 'latest', changes }))
 }
 
 const run = (command: string, args: readonly string[]): string =>

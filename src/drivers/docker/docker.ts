@@ -169,6 +169,7 @@ async function prepare(
   const dir = spec.mode === 'hot' && !inside ? await makeFolderOf(root) : undefined
   if (dir !== undefined) undo.defer(() => removeDir(dir))
   const taken = await takeImage(spec, signal, parts, undo)
+  const fetched = clock.now()
   const holder = canJoin(spec) ? await pool?.take() : undefined
   if (holder !== undefined) undo.defer(() => removeLater(engine, holder))
   const create = () =>
@@ -188,9 +189,8 @@ async function prepare(
     await held.disposeAsync().catch(() => {})
   }
   const ready = () => pool?.fill()
-  const cookie: Cookie = makeCookie(spec, { engine, clock, id, dir, local, ready, remove }, () =>
-    closed(cookie),
-  )
+  const made = makeCookie(spec, { engine, clock, id, dir, local, ready, remove }, () => closed(cookie))
+  const cookie: Cookie = { ...made, fetched }
   return cookie
 }
 

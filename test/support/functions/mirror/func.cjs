@@ -1,16 +1,17 @@
 /**
- * Tells what arrived on its socket. Written to the container contract, without an FDK.
- * A call with `?log=…` in its URL prints that to stderr.
+ * Tells what arrived on its socket, after the milliseconds that the header `X-Wait` says; prints the header `X-Log` to
+ * stderr before. Written to the container contract, without an FDK.
  */
 const { chmodSync, renameSync } = require('node:fs')
 const { createServer } = require('node:http')
+const { setTimeout } = require('node:timers/promises')
 
 const path = process.env.FN_LISTENER.replace('unix:', '')
 const server = createServer(async (req, res) => {
   const body = Buffer.concat(await req.toArray())
-  const log = /[?&]log=([^&]*)/.exec(req.headers['fn-http-request-url'])
-  if (log) console.error(log[1])
   const { method, url, headers } = req
+  await setTimeout(Number(headers['x-wait'] ?? 0))
+  if (headers['x-log']) console.error(headers['x-log'])
   res.setHeader('Content-Type', 'application/json')
   res.end(JSON.stringify({ method, url, headers, body: body.toString('base64'), env: process.env }))
 })
