@@ -8,7 +8,7 @@ import { DriverError } from '../driver.ts'
 import { engineMessage, isTransient, statusOf, toDriverError } from './faults.ts'
 import type { Address } from './hijack.ts'
 
-/** A connection to one engine. Disposing it ends every request that is still open. */
+/** A connection to one engine. Disposing it ends every request that is still open; none is made any more. */
 export interface Engine extends Disposable {
   readonly docker: Dockerode
   /** For what dockerode cannot do. */
@@ -57,17 +57,21 @@ const API = { major: 1, minor: 41 }
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { clock, host, random, tls } = options
   const agent = makeAgent(host, tls)
+  const closing = new AbortController()
   const engine: Omit<Engine, 'podman'> = {
     docker: connect(host, tls, agent),
     address: addressOf(host, tls, agent),
     call: (name, request, { idempotent = false, signal, transient = isTransient } = {}) =>
-      withRetries(idempotent ? TRIES : 1, { clock, random, signal, transient }, () =>
+      withRetries(idempotent ? TRIES : 1, { clock, closed: closing.signal, random, signal, transient }, () =>
         withLimit(name, request, { clock, signal }),
       ).catch((error) => {
         signal?.throwIfAborted()
         throw toDriverError(name, error)
       }),
-    [Symbol.dispose]: () => agent.destroy(),
+    [Symbol.dispose]() {
+      closing.abort(new DriverError('closed', `the connection to ${host} is closed`))
+      agent.destroy()
+    },
   }
   try {
     return { ...engine, podman: await greet(engine, host, clock) }
@@ -141,6 +145,8 @@ async function greet(engine: Pick<Engine, 'call' | 'docker'>, host: string, cloc
 
 interface RetryOptions {
   readonly clock: Clock
+  /** Tried again, a request would open a connection that nobody closes. */
+  readonly closed: AbortSignal
   readonly random: Random
   readonly signal: AbortSignal | undefined
   readonly transient: (error: unknown) => boolean
@@ -148,12 +154,14 @@ interface RetryOptions {
 
 /** Pauses 25 ms × 2ⁿ between tries, each by a random part of it so that many do not come back at once. */
 async function withRetries<T>(tries: number, options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
-  const { clock, random, signal, transient } = options
+  const { clock, closed, random, signal, transient } = options
   for (let n = 0; ; n++) {
     signal?.throwIfAborted()
+    closed.throwIfAborted()
     try {
       return await attempt()
     } catch (error) {
+      closed.throwIfAborted()
       if (n + 1 >= tries || signal?.aborted || !transient(error)) throw error
     }
     await sleep(clock, random() * FIRST_PAUSE * 2 ** n, signal)

@@ -4,6 +4,7 @@ import { formatDuration } from '../../core/units.ts'
 import { backOff } from './backoff.ts'
 import type { Counts, Slot, Ticket, Waiter } from './call.ts'
 import type { Instance } from './instance.ts'
+import { Instances } from './instances.ts'
 import type { Demand } from './launch.ts'
 import type { Loss, Past } from './past.ts'
 import { type PauseRule, pauseAfter } from './rest.ts'
@@ -41,15 +42,9 @@ export class Pool<D extends Workload, B> {
   readonly #clock: Clock
   readonly #hands: PoolHands<D, B>
   readonly #counts: Counts
-  /** Awake containers with a free slot, the most recently used last. */
-  readonly #free: Instance<B>[] = []
-  /** Paused containers, the most recently used last. */
-  readonly #paused: Instance<B>[] = []
-  readonly #live = new Set<Instance<B>>()
+  readonly #own: Instances<B>
   readonly #tickets = new Set<Ticket<D, B>>()
-  #waking = 0
   #running = 0
-  #idle = 0
   #retired = false
   #lastGrant = 0
   /** Starts that failed in a row, when the next may be tried, and what calls hear until then. */
@@ -60,6 +55,7 @@ export class Pool<D extends Workload, B> {
   /** @param counts of all pools together; this one adds its own */
   constructor(workload: D, past: Past, clock: Clock, hands: PoolHands<D, B>, counts: Counts) {
     this.#counts = counts
+    this.#own = new Instances(workload.concurrency)
     this.workload = workload
     this.past = past
     this.#clock = clock
@@ -76,11 +72,11 @@ export class Pool<D extends Workload, B> {
 
   /** Containers that no call uses, paused ones too. */
   get idle(): number {
-    return this.#idle
+    return this.#own.idle
   }
 
   get live(): number {
-    return this.#live.size
+    return this.#own.size
   }
 
   get retired(): boolean {
@@ -99,7 +95,7 @@ export class Pool<D extends Workload, B> {
   /** Nothing is left of it, nobody waits, and nothing is to be kept warm or remembered: it may be forgotten. */
   get empty(): boolean {
     const wanted = this.#tickets.size + this.#wantedWarm() + this.ahead
-    return this.#live.size + this.starts.size + wanted === 0 && !this.#remembersFailure()
+    return this.#own.size + this.starts.size + wanted === 0 && !this.#remembersFailure()
   }
 
   /** Milliseconds until a start may be tried again after those that failed. */
@@ -109,18 +105,17 @@ export class Pool<D extends Workload, B> {
 
   /** Containers to start ahead of calls: those ordered, and those to be kept warm. */
   get wantedAhead(): number {
-    return Math.max(this.ahead, this.#wantedWarm() - this.#live.size - this.starts.size)
+    return Math.max(this.ahead, this.#wantedWarm() - this.#own.size - this.starts.size)
   }
 
   /** @param start expected milliseconds to start a container here */
   demand(start: number): Demand {
-    const { concurrency, maxConcurrency, once } = this.workload
-    const room = maxConcurrency === 0 ? Infinity : Math.max(0, maxConcurrency - this.#running)
+    const { concurrency, once } = this.workload
     const starts = once ? this.#bound() : this.starts.size
-    const coming = (starts + this.#waking) * concurrency
+    const coming = (starts + this.#own.waking) * concurrency
     return {
-      waiting: Math.min(this.#tickets.size, room),
-      slots: once ? 0 : (this.#live.size - this.#waking) * concurrency,
+      waiting: Math.min(this.#tickets.size, this.#mayRunMore()),
+      slots: once ? 0 : (this.#own.size - this.#own.waking) * concurrency,
       coming,
       next: coming === 0 ? 0 : this.#nextReady(start),
       service: this.past.service.value,
@@ -131,20 +126,18 @@ export class Pool<D extends Workload, B> {
 
   /** A slot at once, or `undefined` when the call would have to wait. */
   tryAcquire(arrived: number): Slot<D, B> | undefined {
-    return this.#tickets.size === 0 && this.#free.length > 0 && this.#mayRun()
-      ? this.#grant(arrived)
-      : undefined
+    return this.#tickets.size === 0 && this.#own.hasFree && this.#mayRun() ? this.#grant(arrived) : undefined
   }
 
   /** Whether an idle container that nobody else waits for could take one more call, if it must wake for it. */
   get hasIdleToSpare(): boolean {
-    return this.#idle > this.#tickets.size && this.#mayRun()
+    return this.#own.idle > this.#tickets.size && this.#mayRun()
   }
 
   /** The failure that calls hear now instead of waiting, or `undefined` while there is hope. */
   get hopeless(): SluiceError | undefined {
     const wait = this.backsOffFor
-    if (wait <= 0 || !this.#failure || this.#live.size + this.starts.size > 0) return undefined
+    if (wait <= 0 || !this.#failure || this.#own.size + this.starts.size > 0) return undefined
     return new SluiceError(this.#failure.code, this.#failure.message, {
       cause: this.#failure.cause,
       detail: `${this.#failure.detail ?? this.#failure.message}; ${this.#failures} starts failed in a row, the next is tried in ${formatDuration(wait)}`,
@@ -186,22 +179,14 @@ export class Pool<D extends Workload, B> {
   /** Gives a slot back. `keep` = the container may serve again; `ran` = a call used it. */
   release(slot: Slot<D, B>, keep: boolean, ran: boolean): void {
     const { instance } = slot
-    const full = instance.running-- === this.workload.concurrency
     this.#running--
     this.#counts.running--
     if (ran) this.past.service.add(this.#clock.now() - slot.granted)
-    if (instance.running === 0 && this.#live.has(instance)) this.#idle++
+    if (keep && instance.state === 'awake') instance.yieldsTo ??= this.#hands.claimed(this, instance)
+    this.#own.give(instance, this.#clock.now(), instance.yieldsTo === undefined)
     if (!keep || this.workload.once) this.discard(instance)
-    else if (instance.state === 'awake') {
-      instance.yieldsTo ??= this.#hands.claimed(this, instance)
-      if (instance.yieldsTo === undefined) {
-        if (full) this.#free.push(instance)
-        if (instance.running === 0) instance.idleSince = this.#clock.now()
-      } else {
-        remove(this.#free, instance)
-        if (instance.running === 0) this.evict(instance, instance.yieldsTo)
-      }
-    }
+    else if (instance.yieldsTo !== undefined && instance.running === 0)
+      this.evict(instance, instance.yieldsTo)
     this.serve()
     this.#hands.changed(this)
   }
@@ -217,15 +202,10 @@ export class Pool<D extends Workload, B> {
     this.#failures = 0
     this.#retryAt = 0
     this.past.start.add(this.#clock.now() - start.began)
-    this.#live.add(instance)
-    this.#idle++
-    instance.idleSince = this.#clock.now()
+    this.#own.add(instance, this.#clock.now())
     if (start.abandoned) this.discard(instance)
-    else {
-      this.#free.push(instance)
-      if (start.ticket) this.#take(start.ticket)
-      else this.serve()
-    }
+    else if (start.ticket) this.#take(start.ticket)
+    else this.serve()
     this.#hands.changed(this)
   }
 
@@ -236,7 +216,7 @@ export class Pool<D extends Workload, B> {
       this.#failure = error
       this.#retryAt = this.#clock.now() + backOff(++this.#failures)
       if (start.ticket) this.#refuse(start.ticket, error)
-      else if (this.#live.size + this.starts.size === 0)
+      else if (this.#own.size + this.starts.size === 0)
         for (const ticket of [...this.#tickets]) this.#refuse(ticket, error)
     }
     this.#hands.changed(this)
@@ -251,11 +231,7 @@ export class Pool<D extends Workload, B> {
 
   woken(instance: Instance<B>): void {
     if (instance.state !== 'waking') return
-    this.#waking--
-    instance.state = 'awake'
-    const began = instance.birth?.began ?? 0
-    instance.birth = { began, fetched: began, ready: this.#clock.now() }
-    this.#free.push(instance)
+    this.#own.woken(instance, this.#clock.now())
     this.serve()
     this.#hands.changed(this)
   }
@@ -273,26 +249,20 @@ export class Pool<D extends Workload, B> {
   /** Pauses and stops what has been idle long enough. */
   sweep(rule: PauseRule): void {
     const now = this.#clock.now()
-    const { idleTimeout } = this.workload
-    for (const instance of this.idleInstances()) {
-      if (now - instance.idleSince < idleTimeout || this.#live.size <= this.#wantedWarm()) break
-      this.#let(instance, 'idle')
-    }
     const pauseBefore = now - pauseAfter(rule, this.past.gap.value)
-    for (const instance of [...this.#free]) {
-      if (instance.running > 0 || instance.idleSince > pauseBefore || this.#tickets.size > 0) continue
-      remove(this.#free, instance)
-      this.#paused.push(instance)
-      instance.state = 'pausing'
-      this.#hands.pause(instance)
+    for (const instance of this.#own.idleOnes()) {
+      const isOld = now - instance.idleSince >= this.workload.idleTimeout
+      if (isOld && this.#own.size > this.#wantedWarm()) this.#let(instance, 'idle')
+      else if (instance.state === 'awake' && instance.idleSince <= pauseBefore && this.#tickets.size === 0) {
+        this.#own.rest(instance)
+        this.#hands.pause(instance)
+      }
     }
   }
 
-  /** The idle containers that may go, the longest idle first. */
+  /** The idle containers, the longest idle first. */
   idleInstances(): Instance<B>[] {
-    return [...this.#paused, ...this.#free]
-      .filter((instance) => instance.running === 0)
-      .sort((a, b) => a.idleSince - b.idleSince)
+    return this.#own.idleOnes()
   }
 
   /** The function was changed or removed: what waits is still served, then every container goes. */
@@ -306,41 +276,39 @@ export class Pool<D extends Workload, B> {
   close(error: SluiceError): void {
     for (const ticket of [...this.#tickets]) this.#refuse(ticket, error)
     for (const start of this.starts) start.abandon()
-    for (const instance of [...this.#live]) this.#let(instance, 'idle')
+    for (const instance of [...this.#own]) this.#let(instance, 'idle')
   }
 
   /** Gives free slots to those who wait and wakes who can help; a retired pool lets go of what nobody waits for. */
   serve(): void {
     if (!this.workload.once) {
       for (const ticket of this.#tickets) {
-        if (this.#free.length === 0 || !this.#mayRun()) break
+        if (!this.#own.hasFree || !this.#mayRun()) break
         this.#take(ticket)
       }
       if (this.#tickets.size > 0) this.#wake()
     }
     if (this.#retired && this.#tickets.size === 0)
-      for (const instance of this.idleInstances()) this.#let(instance, 'deploy')
+      for (const instance of this.#own.idleOnes()) this.#let(instance, 'deploy')
   }
 
   #wake(): void {
-    const { concurrency, maxConcurrency } = this.workload
-    const room = maxConcurrency === 0 ? Infinity : Math.max(0, maxConcurrency - this.#running)
-    for (let i = this.#paused.length - 1; i >= 0; i--) {
-      if (this.#waking * concurrency >= Math.min(this.#tickets.size, room)) return
-      const instance = this.#paused[i] as Instance<B>
-      if (instance.state !== 'paused') continue
-      this.#paused.splice(i, 1)
-      this.#waking++
-      instance.state = 'waking'
-      const now = this.#clock.now()
-      instance.birth = { began: now, fetched: now, ready: now }
+    const { concurrency } = this.workload
+    while (this.#own.waking * concurrency < Math.min(this.#tickets.size, this.#mayRunMore())) {
+      const instance = this.#own.wake(this.#clock.now())
+      if (!instance) return
       this.#hands.wake(instance)
     }
   }
 
-  #mayRun(): boolean {
+  /** Calls that may run beside those that do. */
+  #mayRunMore(): number {
     const max = this.workload.maxConcurrency
-    return max === 0 || this.#running < max
+    return max === 0 ? Infinity : Math.max(0, max - this.#running)
+  }
+
+  #mayRun(): boolean {
+    return this.#mayRunMore() > 0
   }
 
   /** How often it failed counts for a while: the next failure must not look like the first. */
@@ -361,7 +329,7 @@ export class Pool<D extends Workload, B> {
 
   /** When the next container that starts or wakes is expected, in milliseconds. */
   #nextReady(start: number): number {
-    if (this.#waking > 0) return 0
+    if (this.#own.waking > 0) return 0
     const first: Start<D, B> | undefined = this.starts.values().next().value
     return first ? Math.max(0, start - (this.#clock.now() - first.began)) : 0
   }
@@ -392,13 +360,9 @@ export class Pool<D extends Workload, B> {
   }
 
   #grant(arrived: number): Slot<D, B> {
-    const instance = this.#free.at(-1) as Instance<B>
+    const instance = this.#own.take()
     const now = this.#clock.now()
-    if (instance.running === 0) {
-      this.#idle--
-      if (instance.served > 0) this.past.gap.add(now - instance.idleSince)
-    }
-    if (++instance.running === this.workload.concurrency) this.#free.pop()
+    if (instance.running === 1 && instance.served > 0) this.past.gap.add(now - instance.idleSince)
     this.#running++
     this.#counts.running++
     this.#lastGrant = now
@@ -410,13 +374,8 @@ export class Pool<D extends Workload, B> {
 
   /** Lets go of a container, once; what was its last says why the next start will be needed. */
   #let(instance: Instance<B>, reason: Loss['reason'], evictedFor?: string): void {
-    if (!this.#live.delete(instance)) return
-    if (instance.state === 'waking') this.#waking--
-    instance.state = 'ending'
-    remove(this.#free, instance)
-    remove(this.#paused, instance)
-    if (instance.running === 0) this.#idle--
-    if (this.#live.size === 0)
+    if (!this.#own.remove(instance)) return
+    if (this.#own.size === 0)
       this.past.lost = {
         reason: this.#retired ? 'deploy' : reason,
         at: this.#clock.now(),
@@ -424,9 +383,4 @@ export class Pool<D extends Workload, B> {
       }
     this.#hands.stop(instance)
   }
-}
-
-function remove<T>(list: T[], item: T): void {
-  const at = list.lastIndexOf(item)
-  if (at >= 0) list.splice(at, 1)
 }

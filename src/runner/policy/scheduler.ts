@@ -1,8 +1,10 @@
 import type { Clock } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { formatDuration } from '../../core/units.ts'
+import { Alarm } from './alarm.ts'
 import { Budget } from './budget.ts'
 import type { Counts, Slot, Ticket, Waiter } from './call.ts'
+import { Gate } from './gate.ts'
 import { Instance } from './instance.ts'
 import { decideStart, predictWait } from './launch.ts'
 import { Average, Pasts } from './past.ts'
@@ -79,17 +81,17 @@ export class Scheduler<D extends Workload, B> {
   readonly #owners = new Map<Instance<B>, Pool<D, B>>()
   readonly #pasts = new Pasts()
   readonly #counts: Counts = { running: 0, waiting: 0 }
-  readonly #maxStarts: number
+  readonly #gate: Gate<D, B>
+  /** When to look again although nothing happened. */
+  readonly #alarm: Alarm
   readonly #maxWaiting: number
   readonly #pause: PauseRule
   readonly #perCall: boolean
   /** Of all functions; `undefined` before the first. */
   readonly #starts = new Average()
-  #atGate = 0
   #feeding = false
   #hungerChanged = false
   #sweep: Disposable | undefined
-  #recheck: { readonly at: number; readonly timer: Disposable } | undefined
   #closed: SluiceError | undefined
 
   constructor(options: SchedulerOptions, hands: Hands<D, B>) {
@@ -98,7 +100,8 @@ export class Scheduler<D extends Workload, B> {
     this.#hands = hands
     this.#budget = new Budget(options.total)
     this.#room = new Room(this.#budget, this.#clock, () => this.#starts.value ?? START, PATIENCE)
-    this.#maxStarts = options.maxStarts ?? 2
+    this.#gate = new Gate(this.#clock, options.maxStarts ?? 2, () => this.#feed())
+    this.#alarm = new Alarm(this.#clock, () => this.#feed())
     this.#maxWaiting = options.maxWaiting ?? 10_000
     this.#pause = options.pause ?? 'adaptive'
     this.#perCall = options.launch === 'per-call'
@@ -112,7 +115,7 @@ export class Scheduler<D extends Workload, B> {
   }
 
   get startsInFlight(): number {
-    return this.#atGate
+    return this.#gate.inFlight
   }
 
   get used(): Resources {
@@ -178,7 +181,7 @@ export class Scheduler<D extends Workload, B> {
   ready(start: Start<D, B>, body: B, birth: Birth): Instance<B> {
     const instance = new Instance(body, birth)
     this.#owners.set(instance, start.pool)
-    this.#leaveGate(start)
+    this.#gate.leave(start)
     this.#starts.add(this.#clock.now() - start.began)
     start.pool.started(start, instance)
     return instance
@@ -187,7 +190,7 @@ export class Scheduler<D extends Workload, B> {
   failed(start: Start<D, B>, error: SluiceError): void {
     this.tally.startsFailed++
     this.#room.give(start.pool)
-    this.#leaveGate(start)
+    this.#gate.leave(start)
     start.pool.failed(start, error)
   }
 
@@ -231,7 +234,7 @@ export class Scheduler<D extends Workload, B> {
   close(error: SluiceError): void {
     this.#closed = error
     this.#sweep?.[Symbol.dispose]()
-    this.#recheck?.timer[Symbol.dispose]()
+    this.#alarm[Symbol.dispose]()
     for (const pool of [...this.#pools.values(), ...this.#retired]) pool.close(error)
   }
 
@@ -282,8 +285,7 @@ export class Scheduler<D extends Workload, B> {
   #predict(pool: Pool<D, B>): number | undefined {
     if (pool.idle > pool.waiting) return 0
     if (this.#starts.value === undefined) return undefined
-    const gate = Math.floor(this.#atGate / this.#maxStarts)
-    const demand = pool.demand(this.#startOf(pool) * (1 + gate))
+    const demand = pool.demand(this.#startOf(pool) * this.#gate.rounds)
     return predictWait(demand, this.#room.couldTake(pool, this.#pools.values()))
   }
 
@@ -324,7 +326,7 @@ export class Scheduler<D extends Workload, B> {
   }
 
   #startOne(): void {
-    if (this.#atGate >= this.#maxStarts) return
+    if (this.#gate.isFull) return
     const { wanting, again } = this.#wanting()
     for (const pool of this.#room.order(wanting)) {
       const found = this.#room.make(pool, this.#pools.values(), (instance, victim) => {
@@ -339,7 +341,7 @@ export class Scheduler<D extends Workload, B> {
       // Nobody overtakes who gets what comes back, nor who has waited long; else the small pass the large.
       if (found === 'coming' || this.#room.isImpatient(pool)) return
     }
-    this.#recheckIn(again)
+    this.#alarm.in(again)
     if (wanting.length === 0) this.#startAhead()
   }
 
@@ -365,7 +367,7 @@ export class Scheduler<D extends Workload, B> {
   #startAhead(): void {
     for (const pool of this.#eager) {
       if (pool.wantedAhead <= 0) this.#eager.delete(pool)
-      else if (pool.backsOffFor > 0) this.#recheckIn(pool.backsOffFor)
+      else if (pool.backsOffFor > 0) this.#alarm.in(pool.backsOffFor)
       else if (this.#budget.fits(pool.workload.need)) {
         this.#launch(pool, true)
         this.#hungerChanged = true
@@ -381,11 +383,8 @@ export class Scheduler<D extends Workload, B> {
     if (pool.ahead > 0) pool.ahead--
     this.tally.starts++
     this.#room.take(pool)
-    this.#atGate++
     pool.starts.add(start)
-    // A start that hangs must not keep others out: it leaves the gate when it takes far longer than usual.
-    const gate = this.#clock.after(Math.max(1_000, 2 * this.#startOf(pool)), () => this.#leaveGate(start))
-    start.gate = gate
+    this.#gate.enter(start, this.#startOf(pool))
     this.#hands.start(start)
   }
 
@@ -395,25 +394,6 @@ export class Scheduler<D extends Workload, B> {
     if (pool.workload.once) return of('one-call')
     if (pool.live + pool.starts.size > 0) return of('scale-out')
     return of(pool.past.lost?.reason ?? 'first', pool.past.lost?.evictedFor)
-  }
-
-  #leaveGate(start: Start<D, B>): void {
-    if (!start.gate) return
-    start.gate[Symbol.dispose]()
-    start.gate = undefined
-    this.#atGate--
-    this.#feed()
-  }
-
-  #recheckIn(ms: number): void {
-    const at = this.#clock.now() + ms
-    if (ms === Infinity || (this.#recheck && this.#recheck.at <= at)) return
-    this.#recheck?.timer[Symbol.dispose]()
-    const timer = this.#clock.after(ms, () => {
-      this.#recheck = undefined
-      this.#feed()
-    })
-    this.#recheck = { at, timer }
   }
 
   /** One timer for all pools, while any has something to let go of. */
