@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { SluiceError } from '../core/errors.ts'
+import { originForm } from '../core/routes.ts'
 import { Passage, type Plane } from './passage.ts'
 
 /** Bytes of a request's head. */
@@ -28,11 +29,11 @@ export function dataServer(plane: Plane): Server {
 }
 
 function serve(plane: Plane, req: IncomingMessage, res: ServerResponse): void {
-  const target = originForm(req)
-  if (target === '*') {
+  if (req.url === '*' && req.method === 'OPTIONS') {
     res.writeHead(204).end()
     return
   }
+  const target = originForm(req.url as string)
   const passage = new Passage(plane, req, res, target ?? '/')
   if (target === undefined)
     passage.refuse(new SluiceError('invalid', undefined, { detail: 'cannot read the request target' }))
@@ -40,17 +41,6 @@ function serve(plane: Plane, req: IncomingMessage, res: ServerResponse): void {
     passage.refuse(new SluiceError('unsupported', undefined, { detail: `Upgrade: ${req.headers.upgrade}` }))
   else if (isAdmin(target)) passage.refuse(new SluiceError('path-not-found'))
   else passage.start()
-}
-
-/** Path and query, also of a target that names its host; `*` of `OPTIONS *`. */
-function originForm(req: IncomingMessage): string | undefined {
-  const target = req.url as string
-  if (target.startsWith('/')) return target
-  if (target === '*' && req.method === 'OPTIONS') return target
-  const absolute = /^https?:\/\/[^/?#]+(.*)$/i.exec(target)
-  if (!absolute) return undefined
-  const rest = absolute[1] as string
-  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** An offer of HTTP/2 may be passed over in silence; anything else its sender depends on. */

@@ -8,11 +8,14 @@ export interface Clock {
   after(ms: number, fire: () => void): Disposable
 }
 
+/** What a timer of the system can hold, 24 days: beyond it, it would fire at once. */
+const LONGEST = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after(ms, fire) {
-    const timer = setTimeout(fire, ms)
+    const timer = setTimeout(fire, Math.min(Math.max(0, ms), LONGEST))
     // A browser's timer is a number and keeps nothing alive.
     if (typeof timer === 'object') timer.unref()
     return { [Symbol.dispose]: () => clearTimeout(timer) }

@@ -13,6 +13,13 @@ export type Target =
 const INVOKE = '/invoke/'
 const TRIGGER = '/t/'
 
+/** Path and query of a request target, also of one that names its host (RFC 9112 §3.2.2); `undefined` of another form. */
+export function originForm(target: string): string | undefined {
+  if (target.startsWith('/')) return target
+  const rest = /^https?:\/\/[^/?#]+(.*)$/i.exec(target)?.[1]
+  return rest === undefined || rest.startsWith('/') ? rest : `/${rest}`
+}
+
 /** Whether a request target is a call, as opposed to management. Cheap: the hot path asks it first. */
 export const isCall = (target: string): boolean => target.startsWith(INVOKE) || target.startsWith(TRIGGER)
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatDuration, parseBytes, parseDuration } from './units.ts'
+import { formatDuration, parseBytes, parseDuration, parseTime } from './units.ts'
 
 test('Go duration texts become milliseconds', () => {
   const golden: [string, number][] = [
@@ -58,4 +58,19 @@ test('sizes need a unit and are base 2', () => {
   assert.equal(parseBytes('1TiB'), 1024 ** 4)
   for (const text of ['128', '0M', '-1M', 'M', '1X', '', '.M', '128 M', '1e3M', '0x1M', '1MBB', '1BB', '1iB'])
     assert.throws(() => parseBytes(text), { code: 'invalid' })
+})
+
+test('a time is RFC 3339 and nothing else that a date parser would take', () => {
+  assert.equal(parseTime('2026-11-24T10:00:00Z'), Date.parse('2026-11-24T10:00:00Z'))
+  assert.equal(parseTime('2026-11-24T10:00:00.5+02:00'), Date.parse('2026-11-24T08:00:00.5Z'))
+  for (const text of [
+    undefined,
+    '',
+    '1',
+    '2026',
+    '2026-11-24',
+    'Tue, 24 Nov 2026 10:00:00 GMT',
+    '2026-13-24T10:00:00Z',
+  ])
+    assert.equal(parseTime(text), undefined, String(text))
 })

@@ -41,6 +41,15 @@ export function formatDuration(ms: number): string {
   return `${hours > 0 ? `${hours}h` : ''}${minutes}m${rest}s`
 }
 
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i
+
+/** Milliseconds since the epoch of an RFC 3339 time, or `undefined` when it is none. */
+export function parseTime(text: string | undefined): number | undefined {
+  if (text === undefined || !RFC_3339.test(text)) return undefined
+  const ms = Date.parse(text)
+  return Number.isNaN(ms) ? undefined : ms
+}
+
 const BYTES: Readonly<Record<string, number>> = { B: 0, K: 1, M: 2, G: 3, T: 4 }
 
 /**

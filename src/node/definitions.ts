@@ -123,16 +123,16 @@ export class Definitions implements AsyncDisposable {
 
   async #askFn(id: string): Promise<Resolved> {
     const definition = await this.#fns.get(id)
-    if (!definition) throw notFound('Fn', `fn ${id}`)
+    if (!definition) throw notFound('Fn', `fn ${id.slice(0, LONGEST_ECHO)}`)
     return { definition, source: undefined, params: NO_PARAMS }
   }
 
   async #askTrigger({ app, path, source: asked }: TriggerTarget): Promise<Resolved> {
     const sources = await this.#apps.get(app)
-    if (!sources) throw notFound('App', `app ${app}`)
+    if (!sources) throw notFound('App', `app ${app.slice(0, LONGEST_ECHO)}`)
     const bound = sources.find(path)
     const definition = bound && (await this.#fns.get(bound.fn))
-    if (!definition) throw notFound('Trigger', `app ${app}, source ${asked}`)
+    if (!definition) throw notFound('Trigger', `app ${app}, source ${asked.slice(0, LONGEST_ECHO)}`)
     return { definition, source: bound.source, params: bound.params }
   }
 

@@ -15,20 +15,14 @@ import {
 import { isId } from '../core/ids.ts'
 import type { Logger } from '../core/logger.ts'
 import { parseTarget } from '../core/routes.ts'
-import { formatDuration } from '../core/units.ts'
+import { formatDuration, parseTime } from '../core/units.ts'
 import type { Definition } from '../runner/definition.ts'
 import { type CallOrigin, environment2017 } from '../runner/protocols/environment.ts'
 import type { Exchange } from '../runner/protocols/exchange.ts'
 import type { CallReceiver, Runner, Slot } from '../runner/runner.ts'
+import { Answer } from './answer.ts'
 import type { Definitions, Resolved } from './definitions.ts'
-import {
-  answerTrailers,
-  invokeAnswer,
-  invokeHeaders,
-  requestUrl,
-  triggerAnswer,
-  triggerHeaders,
-} from './function-headers.ts'
+import { invokeAnswer, invokeHeaders, requestUrl, triggerAnswer, triggerHeaders } from './function-headers.ts'
 import type { LoadReport } from './load-report.ts'
 import type { Metrics } from './metrics.ts'
 import type { CallTrace, Traces } from './traces.ts'
@@ -95,6 +89,13 @@ function admit({ draining, maxRequestSize }: InvokeContext, req: IncomingMessage
   if (req.method !== 'POST' && (req.url as string).startsWith('/invoke/')) {
     return new SluiceError('method-not-allowed', `Method not allowed: ${req.method} ${req.url}`)
   }
+  const coding = req.headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    // The header ends here, so the function would not know.
+    return new SluiceError('unsupported', 'Transfer-Encoding not supported', {
+      detail: `only chunked is, got ${coding}`,
+    })
+  }
   const length = Number(req.headers['content-length'] ?? 0)
   return maxRequestSize > 0 && length > maxRequestSize ? tooLarge(length, maxRequestSize) : undefined
 }
@@ -119,13 +120,14 @@ class Reply implements CallReceiver {
   #slot: Slot | undefined
   #exchange: Exchange | undefined
   #waiting: AbortController | undefined
+  /** Until when the caller wants the answer (ms of the clock, whatever becomes of the wall's), if it said so. */
+  readonly #deadline: number | undefined
   #dispatched = 0
   #wait: Wait = NO_WAIT
   #error: SluiceError | undefined
   readonly #trace: CallTrace | undefined
-  /** The head and the first piece of the answer, until the end of the tick in which they came. */
-  #head: { readonly status: number; readonly headers: string[] } | undefined
-  #held: Buffer | undefined
+  readonly #answer: Answer
+  readonly #resume = () => this.#exchange?.resume()
 
   constructor(
     context: InvokeContext,
@@ -139,6 +141,9 @@ class Reply implements CallReceiver {
     this.#res = res
     this.#arrived = arrived
     this.#id = id
+    this.#answer = new Answer(req, res)
+    const deadline = parseTime(first(req.headers[HEADER.deadline]))
+    this.#deadline = deadline === undefined ? undefined : arrived + deadline - context.clock.wall()
     this.#trace = context.traces?.begin(req, { callId: id, arrived })
     res.on('close', () => this.#closed())
   }
@@ -171,38 +176,16 @@ class Reply implements CallReceiver {
     const answer = trigger
       ? triggerAnswer(headers, raw)
       : { status: 200, headers: invokeAnswer(headers, raw) }
-    if (this.#req.method === 'HEAD') dropLength(answer.headers)
     answer.headers.push(...this.#facts())
-    this.#head = answer
-    // A head without a body yet must not wait for one: a stream may begin with silence.
-    process.nextTick(() => this.#flush())
+    this.#answer.head(answer.status, answer.headers)
   }
 
   data(chunk: Buffer): boolean {
-    if (this.#head && !this.#held) {
-      // Often this is all there is, and the end comes in the same tick: then it is one write, and has a length.
-      this.#held = chunk
-      return true
-    }
-    this.#flush()
-    return this.#write(chunk)
+    return this.#answer.data(chunk, this.#resume)
   }
 
   end(rawTrailers: readonly Buffer[]): void {
-    if (
-      this.#head &&
-      rawTrailers.length === 0 &&
-      this.#req.method !== 'HEAD' &&
-      !hasLength(this.#head.headers)
-    )
-      this.#head.headers.push('Content-Length', String(this.#held?.length ?? 0))
-    const last = this.#held
-    this.#held = undefined
-    if (this.#head) this.#res.writeHead(this.#head.status, this.#head.headers)
-    this.#head = undefined
-    if (rawTrailers.length > 0 && !this.#res.hasHeader('content-length'))
-      this.#res.addTrailers(answerTrailers(rawTrailers))
-    this.#res.end(last)
+    this.#answer.end(rawTrailers)
     this.#count(undefined)
   }
 
@@ -215,11 +198,8 @@ class Reply implements CallReceiver {
       log.error({ ...fields, error: messageOf(error), cause: String(known.cause) }, 'call failed')
     else log.info({ ...fields, detail: known.detail }, `call failed: ${known.message}`)
     this.#count(known.code)
-    // What was held back has not left: the caller gets the whole error instead of a broken answer.
-    this.#head = undefined
-    this.#held = undefined
-    if (this.#res.headersSent || this.#res.destroyed) {
-      // A broken answer must look broken, never like a short success.
+    // What was held back has not left: the caller gets the whole error instead. Else its answer must look broken.
+    if (!this.#answer.takeBack()) {
       this.#res.destroy()
       return
     }
@@ -234,24 +214,6 @@ class Reply implements CallReceiver {
     headers.push('Content-Length', String(Buffer.byteLength(body)))
     this.#res.writeHead(known.status, headers)
     this.#res.end(body)
-  }
-
-  /** Sends what is held back. */
-  #flush(): void {
-    const head = this.#head
-    if (!head || this.#res.destroyed) return
-    this.#head = undefined
-    this.#res.writeHead(head.status, head.headers)
-    const chunk = this.#held
-    this.#held = undefined
-    if (chunk) this.#write(chunk)
-    else this.#res.flushHeaders()
-  }
-
-  #write(chunk: Buffer): boolean {
-    if (this.#res.write(chunk)) return true
-    this.#res.once('drain', () => this.#exchange?.resume())
-    return false
   }
 
   #count(error: ErrorCode | undefined): void {
@@ -295,7 +257,7 @@ class Reply implements CallReceiver {
   #run(slot: Slot): void {
     const { runner, clock, maxRequestSize } = this.#context
     const deadline = this.#deadline
-    if (this.#res.destroyed || (deadline !== undefined && deadline <= clock.wall())) {
+    if (this.#res.destroyed || (deadline !== undefined && deadline <= clock.now())) {
       runner.release(slot)
       if (!this.#res.destroyed)
         this.fail(new SluiceError('timed-out', undefined, { detail: 'the deadline had passed' }))
@@ -309,13 +271,6 @@ class Reply implements CallReceiver {
       { id: this.#id, headers: this.#headers(), body, deadline, origin: () => this.#origin() },
       this,
     )
-  }
-
-  /** Until when the caller wants the answer (ms since the epoch), if it said so. */
-  get #deadline(): number | undefined {
-    const text = first(this.#req.headers[HEADER.deadline])
-    const deadline = text === undefined ? Number.NaN : Date.parse(text)
-    return Number.isNaN(deadline) ? undefined : deadline
   }
 
   /** Raw header pairs for the function. */
@@ -399,15 +354,3 @@ const hasBody = ({ headers }: IncomingMessage): boolean =>
 
 const isSmall = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= SMALL_BODY
-
-function hasLength(headers: readonly string[]): boolean {
-  for (let i = 0; i < headers.length; i += 2)
-    if ((headers[i] as string).toLowerCase() === 'content-length') return true
-  return false
-}
-
-function dropLength(headers: string[]): void {
-  for (let i = headers.length - 2; i >= 0; i -= 2) {
-    if ((headers[i] as string).toLowerCase() === 'content-length') headers.splice(i, 2)
-  }
-}

@@ -7,7 +7,7 @@ import { type Clock, limit, sleep } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { type Address, close, formatAddress, listen } from '../core/listen.ts'
 import type { Logger } from '../core/logger.ts'
-import { isCall } from '../core/routes.ts'
+import { isCall, originForm } from '../core/routes.ts'
 import { tokenCheck } from '../core/token.ts'
 import { bundleDigest } from '../core/words.ts'
 import type { Driver, Source } from '../drivers/driver.ts'
@@ -137,8 +137,11 @@ async function serveNode(
     bodyLimit: Number.MAX_SAFE_INTEGER, // the API has limits of its own
     forceCloseConnections: true,
     serverFactory: (handler) => {
-      const serve = (req: IncomingMessage, res: ServerResponse) =>
-        isCall(req.url as string) ? handleCall(call, req, res) : handler(req, res)
+      const serve = (req: IncomingMessage, res: ServerResponse) => {
+        // A target of another form is nobody's path.
+        req.url = originForm(req.url as string) ?? '/'
+        return isCall(req.url) ? handleCall(call, req, res) : handler(req, res)
+      }
       const server = createServer(
         {
           maxHeaderSize: MIB,
@@ -151,7 +154,7 @@ async function serveNode(
       )
       // A call's body is asked for when the call has its slot, never before.
       return server.on('checkContinue', (req, res) => {
-        if (!isCall(req.url as string)) res.writeContinue()
+        if (!isCall(originForm(req.url as string) ?? '/')) res.writeContinue()
         serve(req, res)
       })
     },

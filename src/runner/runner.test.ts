@@ -92,8 +92,12 @@ function runIn(runner: Runner, slot: Slot, body = ''): { answer: Promise<Answer>
 }
 
 async function call(runner: Runner, definition: Definition, arrived: number, body = ''): Promise<Answer> {
-  return runIn(runner, await runner.acquire({ definition, arrived: arrived }, never), body).answer
+  const answer = await runIn(runner, await runner.acquire({ definition, arrived }, never), body).answer
+  await turn() // its container is free when what the function says out of turn would have been heard
+  return answer
 }
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 test('a second call takes the container of the first, and does not wait', async (t) => {
   const { runner, clock, prepared } = setUp(t)

@@ -39,7 +39,7 @@ export interface Call {
   /** Raw header pairs for the function, without `Fn-Call-Id` and `Fn-Deadline`. */
   readonly headers: readonly string[]
   readonly body: Readable | undefined
-  /** Until when the caller wants the answer (ms since the epoch). */
+  /** Until when the caller wants the answer (ms of the clock). */
   readonly deadline: number | undefined
   /** What the caller asked for, in the words of 2017; only some formats ask. */
   readonly origin: () => CallOrigin
@@ -50,7 +50,7 @@ export interface Request {
   readonly definition: Definition
   /** When it came to the node (ms of the clock). */
   readonly arrived: number
-  /** Until when the caller wants the answer (ms since the epoch). */
+  /** Until when the caller wants the answer (ms of the clock). */
   readonly deadline?: number | undefined
   /** What a container that is made for this call alone gets to know. */
   readonly environment?: () => Readonly<Record<string, string>>
@@ -157,7 +157,6 @@ export class Runner implements AsyncDisposable {
    * @throws SluiceError; the call has not started then
    */
   acquire(request: Request, signal: AbortSignal): Promise<Slot> {
-    const { clock } = this.#options
     const { definition, arrived, deadline, environment } = request
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(new SluiceError('client-gone'))
@@ -173,7 +172,7 @@ export class Runner implements AsyncDisposable {
       }
       ticket = this.#scheduler.enqueue(definition, {
         arrived,
-        deadline: deadline === undefined ? undefined : clock.now() + deadline - clock.wall(),
+        deadline,
         environment,
         granted(slot) {
           settle()
@@ -243,9 +242,10 @@ export class Runner implements AsyncDisposable {
   #request(definition: Definition, call: Call): FunctionRequest {
     const { clock, maxResponseSize = 0 } = this.#options
     const { fn } = definition
-    const now = clock.wall()
-    const timeoutMs = Math.max(0, Math.min(fn.timeout * 1_000, (call.deadline ?? Infinity) - now))
-    const headers = [...call.headers, 'Fn-Call-Id', call.id, 'Fn-Deadline', formatDeadline(now + timeoutMs)]
+    const left = (call.deadline ?? Infinity) - clock.now()
+    const timeoutMs = Math.max(0, Math.min(fn.timeout * 1_000, left))
+    const deadline = formatDeadline(clock.wall() + timeoutMs)
+    const headers = [...call.headers, 'Fn-Call-Id', call.id, 'Fn-Deadline', deadline]
     return {
       headers,
       body: call.body,

@@ -95,7 +95,10 @@ function connectionTo(
   { fn, concurrency }: Definition,
   maxHeadSize = 1024 * 1024,
 ): Connection {
-  if (!isPiped(fn)) return connectHttpStream(container.socket as string, concurrency, maxHeadSize)
+  // Out of turn between calls: it goes before the next call could meet it.
+  const broken = () => void container.stop('killed')
+  if (!isPiped(fn))
+    return connectHttpStream({ socket: container.socket as string, concurrency, maxHeadSize, broken })
   const { stdin, stdout, ended } = container
   if (!stdin) throw new DriverError('unsupported', `format ${fn.format} needs a container with an input`)
   return fn.format === 'http'

@@ -3,11 +3,27 @@ import { Client, type Dispatcher, Pool } from 'undici'
 import { SluiceError } from '../../core/errors.ts'
 import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings, Verdict } from './exchange.ts'
 
+export interface HttpStreamOptions {
+  /** Path of the container's socket. */
+  readonly socket: string
+  /** Calls at once. */
+  readonly concurrency: number
+  /** Bytes of the head of an answer. */
+  readonly maxHeadSize: number
+  /** Told when the function says what nobody asked: nobody knows any more which call its next answer belongs to. */
+  readonly broken: () => void
+}
+
 /**
  * A connection to a hot container's socket (fdk-contract §6): one call at a time a connection, an idle connection
  * closed within a second, nothing ever resent.
  */
-export function connectHttpStream(socketPath: string, concurrency: number, maxHeadSize: number): Connection {
+export function connectHttpStream({
+  socket: socketPath,
+  concurrency,
+  maxHeadSize,
+  broken,
+}: HttpStreamOptions): Connection {
   const options = {
     pipelining: 1,
     keepAliveTimeout: 1_000,
@@ -21,8 +37,19 @@ export function connectHttpStream(socketPath: string, concurrency: number, maxHe
     concurrency === 1
       ? new Client('http://localhost', options)
       : new Pool('http://localhost', { ...options, connections: concurrency })
+  let running = 0
+  dispatcher.on('disconnect', (_origin, _targets, error) => {
+    if (running === 0 && isOutOfTurn(error)) broken()
+  })
   return {
-    exchange: (request, receiver, around) => new HttpStreamExchange(dispatcher, request, receiver, around),
+    exchange(request, receiver, around) {
+      running++
+      const settled = (verdict: Verdict) => {
+        running--
+        around.settled(verdict)
+      }
+      return new HttpStreamExchange(dispatcher, request, receiver, { ...around, settled })
+    },
     close: () => dispatcher.destroy().catch(() => {}),
   }
 }
@@ -136,10 +163,16 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
     this.#done = true
     this.#timer[Symbol.dispose]()
     if (this.#error) this.#receiver.fail(this.#error)
-    this.#around.settled(this.#verdict)
+    if (this.#verdict === 'discard') this.#around.settled('discard')
+    // What the function still has to say, more bytes or that it hangs up, is to be heard before the next call is sent.
+    else setImmediate(() => this.#around.settled('keep'))
   }
 }
 
 /** Whether a body arrives as it is: the header that tells of another coding would end here, and the coding stay. */
 const isPlain = (coding: unknown): boolean =>
   coding === undefined || String(coding).toLowerCase() === 'chunked'
+
+/** Bytes between two answers; an end of the connection there is fine. */
+const isOutOfTurn = (error: Error): boolean =>
+  error.name === 'HTTPParserError' || error.message === 'bad response'
