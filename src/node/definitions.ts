@@ -18,6 +18,8 @@ export interface Resolved {
 const MOST = 20_000
 /** Who asks for what is not there, again and again, does not reach the store. */
 const MOST_ABSENT = 1_000
+/** Characters of what was asked for that an error repeats. */
+const LONGEST_ECHO = 200
 
 /**
  * The definitions of functions, cached: calls don't wait for the store. Changes made here are seen at once,

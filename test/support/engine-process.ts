@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import Dockerode from 'dockerode'
 import { until } from './until.ts'
@@ -46,8 +47,9 @@ export async function startEngine(dir: string): Promise<EngineProcess> {
     stop: () => end('SIGTERM'),
     async kill() {
       await end('SIGKILL')
-      // One that were started now would find the old containerd answering, and lose it a moment later.
-      await until('containerd to be gone', () => processesOf(dir, 'containerd').length === 0)
+      // The next one would take what still dies, or is dead and was not waited for, for a containerd to use.
+      await until('containerd to end', () => processesOf(dir, 'containerd').length === 0)
+      await rm(join(dir, 'x/containerd/containerd.pid'))
     },
     async [Symbol.asyncDispose]() {
       await end('SIGTERM')
