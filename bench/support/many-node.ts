@@ -1,5 +1,5 @@
 // A production node on the mock driver with many functions. Arguments: how many; `soak` for ones that soon idle out
-// and answer as the body says. Told anything, it collects its garbage and tells what it holds.
+// and answer as the body says, or the socket of a function outside of this process that stands for all containers. Told anything, it collects its garbage and tells what it holds.
 import { readdirSync, rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,10 +13,12 @@ import { BundleCache } from '../../src/node/bundles.ts'
 import { startNode } from '../../src/node/node.ts'
 import { sqliteStore } from '../../src/store/sqlite/sqlite.ts'
 import { makeApp, makeFn } from '../../test/support/definitions.ts'
+import { fixedDriver } from '../../test/support/fixed-driver.ts'
 import { collectGarbage } from '../../test/support/garbage.ts'
 
 const count = Number(process.argv[2])
 const isSoak = process.argv[3] === 'soak'
+const socket = isSoak ? undefined : process.argv[3]
 /** Timers that are armed now. */
 let timers = 0
 const clock: Clock = {
@@ -62,12 +64,14 @@ for (const id of ids)
 const node = await startNode({
   listen: { host: '127.0.0.1', port: 0 },
   store,
-  driver: mockDriver({
-    clock,
-    random: systemRandom,
-    callMs: ({ body }) => (String(body) === 'slow' ? 1_500 : 0),
-    answer: ({ body }) => ({ status: ANSWERS[String(body)] ?? 200, body }),
-  }),
+  driver: socket
+    ? fixedDriver(socket)
+    : mockDriver({
+        clock,
+        random: systemRandom,
+        callMs: ({ body }) => (String(body) === 'slow' ? 1_500 : 0),
+        answer: ({ body }) => ({ status: ANSWERS[String(body)] ?? 200, body }),
+      }),
   bundles: new BundleCache({
     dir: join(dir, 'bundles'),
     store: store.bundles,
