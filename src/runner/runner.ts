@@ -300,10 +300,10 @@ export class Runner implements AsyncDisposable {
       at: new Date(clock.wall() - (now - start.began)).toISOString(),
       reason: start.reason,
       evicted_for: start.evictedFor,
-      fetch: fetched === undefined ? undefined : fetched - start.began,
-      create: fetched === undefined || created === undefined ? undefined : created - fetched,
-      ready: created === undefined || error ? undefined : now - created,
-      total: now - start.began,
+      fetch: fetched === undefined ? undefined : round(fetched - start.began),
+      create: fetched === undefined || created === undefined ? undefined : round(created - fetched),
+      ready: created === undefined || error ? undefined : round(now - created),
+      total: round(now - start.began),
       error: error?.code,
     }
     this.#log.add(record)
@@ -351,6 +351,9 @@ export class Runner implements AsyncDisposable {
     return new SluiceError(error.code, error.message, { cause: error.cause, detail })
   }
 }
+
+/** Milliseconds to a hundredth. */
+const round = (ms: number) => Math.round(ms * 100) / 100
 
 let lastSecond = -1
 let lastDeadline = ''
