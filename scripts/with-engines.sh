@@ -51,10 +51,11 @@ else
   if command -v podman >/dev/null 2>&1; then
     # Registries of the tests speak plain HTTP on loopback, which Docker allows by itself.
     printf '[[registry]]\nprefix = "127.0.0.1"\nlocation = "127.0.0.1"\ninsecure = true\n' >"$dir/registries.conf"
-    # runc, because crun refuses a machine that has both kinds of cgroups.
-    CONTAINERS_REGISTRIES_CONF="$dir/registries.conf" podman --root "$dir/podman" --runroot "$dir/podman-run" --tmpdir "$dir/podman-tmp" --runtime runc \
+    # runc, because crun refuses a machine that has both kinds of cgroups. In the folder, because podman makes a file
+    # `oom` where it was started when a container runs out of memory.
+    (cd "$dir" && CONTAINERS_REGISTRIES_CONF="$dir/registries.conf" exec podman --root "$dir/podman" --runroot "$dir/podman-run" --tmpdir "$dir/podman-tmp" --runtime runc \
       --cgroup-manager=cgroupfs --events-backend file --network-config-dir "$dir/podman-net" \
-      system service --time=0 "unix://$dir/podman.sock" >"$dir/podman.log" 2>&1 &
+      system service --time=0 "unix://$dir/podman.sock") >"$dir/podman.log" 2>&1 &
     podman_pid=$!
     if answers "$dir/podman.sock"; then export SLUICE_TEST_PODMAN="unix://$dir/podman.sock"
     else missing podman "podman system service did not start"; fi

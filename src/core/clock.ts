@@ -22,6 +22,11 @@ export const systemClock: Clock = {
   },
 }
 
+/** Calls `fire` after everything that has already happened outside has been heard: a turn of the event loop. */
+export function nextTurn(fire: () => void): void {
+  setImmediate(fire)
+}
+
 /** Keeps the process alive until disposed: for who waits for work that only timers of a {@link Clock} carry on. */
 export function stayAlive(): Disposable {
   const timer = setInterval(() => {}, 2 ** 30)

@@ -3,12 +3,16 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import Dockerode from 'dockerode'
+import { tempDir } from './temp.ts'
 import { until } from './until.ts'
 
-/** A Docker engine of a test's own, which may go away. Disposing it ends all of it. */
-export interface EngineProcess extends AsyncDisposable {
+/** A Docker engine of a test's own, which may go away. */
+export interface EngineProcess {
   readonly host: string
+  /** Its folder, with a short path. */
+  readonly dir: string
   readonly docker: Dockerode
   /** Starts it again, and waits until it answers. */
   start(): Promise<void>
@@ -20,8 +24,10 @@ export interface EngineProcess extends AsyncDisposable {
 
 const STARTS_WITHIN = 40_000
 
-/** In a folder with a short path. Needs root. */
-export async function startEngine(dir: string): Promise<EngineProcess> {
+/** Needs root. All of it is ended after the test, also after one that took too long. */
+export async function startEngine(t: TestContext): Promise<EngineProcess> {
+  const temp = await tempDir()
+  const dir = temp.path
   const socketPath = join(dir, 's')
   const host = `unix://${socketPath}`
   const docker = new Dockerode({ socketPath, host: undefined } as object)
@@ -39,9 +45,16 @@ export async function startEngine(dir: string): Promise<EngineProcess> {
     child.kill(signal)
     await exit
   }
+  t.after(async () => {
+    await end('SIGTERM')
+    for (const pid of processesOf(dir)) for (const each of [...childrenOf(pid), pid]) killNow(each)
+    unmountBelow(dir)
+    await temp[Symbol.asyncDispose]()
+  })
   await start()
   return {
     host,
+    dir,
     docker,
     start,
     stop: () => end('SIGTERM'),
@@ -50,11 +63,6 @@ export async function startEngine(dir: string): Promise<EngineProcess> {
       // The next one would take what still dies, or is dead and was not waited for, for a containerd to use.
       await until('containerd to end', () => processesOf(dir, 'containerd').length === 0)
       await rm(join(dir, 'x/containerd/containerd.pid'))
-    },
-    async [Symbol.asyncDispose]() {
-      await end('SIGTERM')
-      for (const pid of processesOf(dir)) process.kill(pid, 'SIGKILL')
-      unmountBelow(dir)
     },
   }
 }
@@ -68,6 +76,16 @@ function processesOf(dir: string, name?: string): number[] {
     .filter(({ argv }) => argv.some((arg) => arg.startsWith(`${dir}/`)))
     .filter(({ argv: [program] }) => name === undefined || program?.split('/').at(-1) === name)
     .map(({ pid }) => pid)
+}
+
+/** Of a shim: its container. */
+const childrenOf = (pid: number): number[] =>
+  read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number)
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {} // it is gone
 }
 
 function unmountBelow(dir: string): void {

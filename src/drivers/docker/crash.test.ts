@@ -5,15 +5,13 @@ import { test } from 'node:test'
 import { engineRig } from '../../../test/support/docker-rig.ts'
 import { testEngine } from '../../../test/support/engine.ts'
 import { startEngine } from '../../../test/support/engine-process.ts'
-import { tempDir } from '../../../test/support/temp.ts'
 import { call, never, specOf } from '../contract/support.ts'
 import type { Container } from '../driver.ts'
 
 const { skip } = testEngine('docker')
 
-test('an engine that is killed during calls and started again hangs nobody', { skip }, async () => {
-  await using dir = await tempDir()
-  await using engine = await startEngine(dir.path)
+test('an engine that is killed during calls and started again hangs nobody', { skip }, async (t) => {
+  const engine = await startEngine(t)
   await using rig = await engineRig(engine.host)
   const options = { holders: 0, random: () => 0.001 } // hardly waits before it tries again
   const unavailable = { name: 'DriverError', fault: 'unavailable' }
@@ -24,7 +22,7 @@ test('an engine that is killed during calls and started again hangs nobody', { s
   await killed.prepare(left, never)
   await engine.docker.getContainer(`sluice-${left.id}`).start()
   {
-    await using driver = await rig.open({ ...options, dataDir: dir.path })
+    await using driver = await rig.open({ ...options, dataDir: engine.dir })
     await using hot = await driver.prepare(specOf('echo'), never)
     await using cold = await driver.prepare(specOf('silent', { mode: 'cold' }), never)
     await using late = await driver.prepare(specOf('echo'), never)
@@ -45,7 +43,7 @@ test('an engine that is killed during calls and started again hangs nobody', { s
     await using next = await driver.prepare(specOf('echo'), never)
     assert.equal((await call(await next.run(never), 'hello')).body, 'hello')
   }
-  assert.deepEqual(await rig.left(dir.path), [])
+  assert.deepEqual(await rig.left(engine.dir), [])
   assert.equal((await rig.left()).length, 1)
   await using _next = await rig.open(options)
   assert.deepEqual(await rig.left(), [])

@@ -6,7 +6,7 @@ import { messageOf } from '../../core/errors.ts'
 import type { Random } from '../../core/random.ts'
 import { DriverError } from '../driver.ts'
 import { engineMessage, isTransient, statusOf, toDriverError } from './faults.ts'
-import type { Address } from './hijack.ts'
+import type { Address } from './post.ts'
 
 /** A connection to one engine. Disposing it ends every request that is still open; none is made any more. */
 export interface Engine extends Disposable {

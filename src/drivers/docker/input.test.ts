@@ -5,6 +5,8 @@ import { type EngineRig, engineRig } from '../../../test/support/docker-rig.ts'
 import { type EngineName, testEngine } from '../../../test/support/engine.ts'
 import { complete, never, specOf } from '../contract/support.ts'
 
+const shell = (script: string) => specOf('same', { mode: 'cold', command: ['/bin/sh', '-c', script] })
+
 for (const name of ['docker', 'podman'] as const satisfies EngineName[]) {
   const { host, skip } = testEngine(name)
   if (skip) test(`input by way of ${name}`, { skip }, () => {})
@@ -14,8 +16,6 @@ for (const name of ['docker', 'podman'] as const satisfies EngineName[]) {
     describe(`input by way of ${name}`, () => suite(rig))
   }
 }
-
-const shell = (script: string) => specOf('same', { mode: 'cold', command: ['/bin/sh', '-c', script] })
 
 function suite(rig: EngineRig): void {
   test('that a program leaves unread costs it no output, nor its end', async () => {

@@ -3,6 +3,7 @@ import { type Clock, sleep } from '../../core/clock.ts'
 import type { DriverError } from '../driver.ts'
 import type { Engine } from './engine.ts'
 import { engineMessage, isTransient, statusOf } from './faults.ts'
+import { post } from './post.ts'
 
 /** What an engine says of a container that does not run (any more). */
 export interface Exit {
@@ -60,12 +61,11 @@ export async function waitForExit(
   { clock, awayMs, again }: { clock: Clock; awayMs: number; again: () => void },
 ): Promise<Exit | undefined> {
   const unlimited = new AbortController().signal
-  const container = engine.docker.getContainer(id)
   for (let since: number | undefined; ; ) {
     try {
       await engine.call(
         'wait for the container',
-        (abortSignal) => container.wait({ condition: 'not-running', abortSignal }),
+        (abortSignal) => post(engine.address, `/containers/${id}/wait?condition=not-running`, abortSignal),
         { signal: unlimited },
       )
       const state = await inspectState(engine, id)

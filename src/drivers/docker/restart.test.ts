@@ -4,18 +4,16 @@ import { test } from 'node:test'
 import { importContractImage } from '../../../test/support/docker-rig.ts'
 import { testEngine } from '../../../test/support/engine.ts'
 import { startEngine } from '../../../test/support/engine-process.ts'
-import { tempDir } from '../../../test/support/temp.ts'
 import { systemClock } from '../../core/clock.ts'
 import { never, specOf } from '../contract/support.ts'
 import { dockerDriver } from './docker.ts'
 
 const { skip } = testEngine('docker')
 
-test('an engine that is stopped and started during a call does not hang it', { skip }, async () => {
-  await using dir = await tempDir()
-  await using engine = await startEngine(dir.path)
+test('an engine that is stopped and started during a call does not hang it', { skip }, async (t) => {
+  const engine = await startEngine(t)
   await importContractImage(engine.docker, 'localhost/restart')
-  const options = { host: engine.host, dataDir: dir.path, clock: systemClock, random: () => 0.5 }
+  const options = { host: engine.host, dataDir: engine.dir, clock: systemClock, random: () => 0.5 }
   await using driver = await dockerDriver(options)
   const source = { kind: 'image', ref: 'localhost/restart' } as const
   const spec = specOf('x', { mode: 'cold', source, command: ['/bin/sh', '-c', SCRIPT] })

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Client, type Dispatcher, Pool } from 'undici'
+import { nextTurn } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings, Verdict } from './exchange.ts'
 
@@ -165,7 +166,7 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
     if (this.#error) this.#receiver.fail(this.#error)
     if (this.#verdict === 'discard') this.#around.settled('discard')
     // What the function still has to say, more bytes or that it hangs up, is to be heard before the next call is sent.
-    else setImmediate(() => this.#around.settled('keep'))
+    else nextTurn(() => this.#around.settled('keep'))
   }
 }
 
