@@ -3,7 +3,7 @@ import { SluiceError } from '../core/errors.ts'
 import { serveApps } from './apps.ts'
 import { serveBundles } from './bundles.ts'
 import { type ApiOptions, NO_HEAD } from './context.ts'
-import { allowOrigins } from './cors.ts'
+import { allowOrigins, refuseForeign } from './cors.ts'
 import { serveFns } from './fns.ts'
 import { serveTriggers } from './triggers.ts'
 
@@ -34,6 +34,7 @@ function serveV2(v2: FastifyInstance, options: ApiOptions): void {
       reply.header('www-authenticate', 'Bearer')
       throw new SluiceError('unauthorized')
     }
+    refuseForeign(request, options.cors?.origins)
     refuseLarge(request)
     // The path says what a body is. Of its own Fastify would refuse what is no media type.
     delete request.raw.headers['content-type']

@@ -120,3 +120,18 @@ test('no other path becomes one that is there, and OPTIONS asks for nothing else
   )
   assert.equal(replies[0]?.json.message, 'Method not allowed: OPTIONS /v2/apps')
 })
+
+test('without a token a foreign page changes nothing, also by a request that looks like a form', async () => {
+  await using api = await apiServer({ cors: { origins: [APP], headers: [] } })
+  let count = 0
+  const create = async (origin: string | undefined, host = 'localhost:8080') => {
+    const headers = { host, 'content-type': 'text/plain', ...(origin !== undefined && { origin }) }
+    return (await api.send('POST', '/v2/apps', JSON.stringify({ name: `app${count++}` }), headers)).status
+  }
+  for (const foreign of [OTHER, 'null', 'http://localhost:9999', 'nonsense'])
+    assert.equal(await create(foreign), 403, foreign)
+  assert.equal((await api.store.apps.list({ limit: 10 })).length, 0)
+  for (const own of [undefined, APP, 'http://localhost:8080', 'https://LOCALHOST:8080'])
+    assert.equal(await create(own), 200, String(own))
+  assert.equal((await api.send('GET', '/v2/apps', undefined, { origin: OTHER })).status, 200)
+})

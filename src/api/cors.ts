@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { SluiceError } from '../core/errors.ts'
 
 /** Which web pages may use the API. In both lists `*` stands for all. */
 export interface CorsOptions {
@@ -9,6 +10,7 @@ export interface CorsOptions {
 }
 
 const METHODS = 'GET, POST, PUT, HEAD, DELETE'
+const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 const USUAL_HEADERS = ['Authorization', 'Content-Type']
 /** Seconds for which a browser need not ask again. */
 const MAX_AGE = '600'
@@ -32,6 +34,21 @@ export function allowOrigins(fastify: FastifyInstance, { origins, headers }: Cor
   })
   // So that the hook sees it; no path of its own.
   fastify.options('/*', (_, reply) => reply.callNotFound())
+}
+
+/**
+ * Refuses changes that a foreign page asks for without a token: a browser sends such a request without asking ahead
+ * when it looks like a form, and a node on loopback has no other way to tell who sent it.
+ * @throws SluiceError `forbidden`
+ */
+export function refuseForeign({ headers, method }: FastifyRequest, origins: readonly string[] = []): void {
+  const { authorization, host, origin } = headers
+  if (origin === undefined || authorization !== undefined || READING.has(method)) return
+  if (origins.includes('*') || origins.includes(origin)) return
+  if (URL.parse(origin)?.host === host?.toLowerCase()) return
+  throw new SluiceError('forbidden', undefined, {
+    detail: `a page of ${origin} may change nothing here; FN_API_CORS_ORIGINS says which may`,
+  })
 }
 
 /** @returns whether the page that asks may */

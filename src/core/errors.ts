@@ -15,6 +15,7 @@ const table = {
   'invalid-json': { status: 400, exit: 2, message: 'Invalid JSON' },
   invalid: { status: 400, exit: 2, message: 'Invalid request' },
   unauthorized: { status: 401, exit: 5, message: 'Unauthorized' },
+  forbidden: { status: 403, exit: 5, message: 'Forbidden' },
   'not-found': { status: 404, exit: 3, message: 'Not found' },
   'path-not-found': { status: 404, exit: 3, message: 'Path not found' },
   'method-not-allowed': { status: 405, exit: 2, message: 'Method not allowed' },
