@@ -5,7 +5,7 @@ import type { Definition } from '../runner/definition.ts'
 import type { Runner } from '../runner/runner.ts'
 import type { StartRecord } from '../runner/start-log.ts'
 
-/** Functions that are counted apart; beyond them the one called longest ago is forgotten. */
+/** Functions that are counted apart; beyond them the one that was called first is forgotten. */
 const MOST = 20_000
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]

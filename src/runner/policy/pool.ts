@@ -169,11 +169,9 @@ export class Pool<D extends Workload, B> {
     return ticket
   }
 
-  /** The caller has gone. Returns false when the call does not wait here. */
-  leave(ticket: Ticket<D, B>): boolean {
-    const waited = this.#remove(ticket)
-    if (waited) this.#hands.changed(this)
-    return waited
+  /** The caller has gone. */
+  leave(ticket: Ticket<D, B>): void {
+    if (this.#remove(ticket)) this.#hands.changed(this)
   }
 
   /** Gives a slot back. `keep` = the container may serve again; `ran` = a call used it. */

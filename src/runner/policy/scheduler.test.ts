@@ -185,6 +185,28 @@ test('nobody starves: a function that needs half of a busy node gets it', () => 
   assert.equal(large.outcome, 'done')
 })
 
+test('a call does not wait beside an idle container of another app until that has idled out', () => {
+  const rig = new SchedulerRig({ memory: 2 * 128 })
+  rig.call(makeWorkload({ key: 'long', owner: 'a' }), 600_000)
+  rig.call(makeWorkload({ key: 'idle', owner: 'b' }), 10)
+  rig.clock.advance(500)
+  const first = rig.call(makeWorkload({ key: 'comer', owner: 'a' }), 600_000)
+  rig.clock.advance(100)
+  assert.equal(first.outcome, 'waiting', 'the other app uses its container in its usual rhythm')
+  rig.clock.advance(1_500)
+  assert.equal(first.outcome, 'running', 'it has none at all, and has waited long enough')
+})
+
+test('a function that could have more gets what another app has stopped using', () => {
+  const rig = new SchedulerRig({ memory: 2 * 128 })
+  rig.call(makeWorkload({ key: 'large', owner: 'a' }), 600_000)
+  rig.call(makeWorkload({ key: 'idle', owner: 'b' }), 10)
+  rig.clock.advance(500)
+  const second = rig.call(makeWorkload({ key: 'large', owner: 'a' }), 10)
+  rig.clock.advance(6_500)
+  assert.equal(second.outcome, 'done', 'after five seconds, the usual gap of what was called once')
+})
+
 test('a container that serves many calls yields when the last has ended', () => {
   const rig = new SchedulerRig({ memory: 128 })
   const shared = makeWorkload({ key: 'shared', owner: 'a', concurrency: 4 })

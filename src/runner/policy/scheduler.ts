@@ -49,6 +49,8 @@ const START = 500
 /** A function without a container that has waited for room this long (ms) is overtaken no more, and gets the next one. */
 const PATIENCE = 1_000
 const SWEEP = 250
+/** Who waits for room is looked at again after so long (ms). */
+const LOOK_AGAIN = 250
 
 /** What a scheduler has seen since it began. */
 export interface Tally {
@@ -328,6 +330,7 @@ export class Scheduler<D extends Workload, B> {
   #startOne(): void {
     if (this.#gate.isFull) return
     const { wanting, again } = this.#wanting()
+    this.#alarm.in(again)
     for (const pool of this.#room.order(wanting)) {
       const found = this.#room.make(pool, this.#pools.values(), (instance, victim) => {
         this.tally.evictions++
@@ -338,10 +341,11 @@ export class Scheduler<D extends Workload, B> {
         this.#hungerChanged = true
         return
       }
+      // Patience ends and idle containers fall out of their rhythm without anything happening.
+      this.#alarm.in(LOOK_AGAIN)
       // Nobody overtakes who gets what comes back, nor who has waited long; else the small pass the large.
       if (found === 'coming' || this.#room.isImpatient(pool)) return
     }
-    this.#alarm.in(again)
     if (wanting.length === 0) this.#startAhead()
   }
 
