@@ -74,6 +74,7 @@ export function holdOutput(
 
 /** A reader that is behind keeps its stream open; the pipe's other end does not, unless it still speaks. */
 function endWhenQuiet(source: Readable, held: Transform, clock: Clock): void {
+  if (source.destroyed) return
   let spoke = false
   source.on('data', () => {
     spoke = true

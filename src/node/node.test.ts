@@ -398,3 +398,22 @@ test('a mock driver serves a node of its own', async (t) => {
   const { node } = await setUp(t, hello(), { node: { driver: mock } })
   assert.equal((await send(node.url + INVOKE, { body: 'echo' })).body, 'echo')
 })
+
+test('a request target of another form is no path here', async (t) => {
+  const { node } = await setUp(t, hello())
+  for (const [target, status] of [
+    ['ftp://elsewhere/version', 404],
+    [`http://elsewhere${INVOKE}`, 200],
+    ['http://elsewhere/version?x=1', 405],
+  ] as const) {
+    const { hostname, port } = new URL(node.url)
+    const answered = await new Promise<number | undefined>((resolve, reject) => {
+      const call = request({ hostname, port, path: target, method: 'POST', agent: false }, (res) => {
+        res.resume()
+        resolve(res.statusCode)
+      })
+      call.on('error', reject).end()
+    })
+    assert.equal(answered, status, target)
+  }
+})

@@ -138,8 +138,7 @@ async function serveNode(
     forceCloseConnections: true,
     serverFactory: (handler) => {
       const serve = (req: IncomingMessage, res: ServerResponse) => {
-        // A target of another form is nobody's path.
-        req.url = originForm(req.url as string) ?? '/'
+        req.url = originForm(req.url as string) ?? (req.url as string) // of another form it is no path of ours
         return isCall(req.url) ? handleCall(call, req, res) : handler(req, res)
       }
       const server = createServer(
@@ -154,7 +153,7 @@ async function serveNode(
       )
       // A call's body is asked for when the call has its slot, never before.
       return server.on('checkContinue', (req, res) => {
-        if (!isCall(originForm(req.url as string) ?? '/')) res.writeContinue()
+        if (!isCall(originForm(req.url as string) ?? '')) res.writeContinue()
         serve(req, res)
       })
     },
