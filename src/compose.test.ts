@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { tempDir } from '../test/support/temp.ts'
 import { type StartSettings, startSluice } from './compose.ts'
 import { systemClock } from './core/clock.ts'
-import { readEnvironment } from './core/config.ts'
 import { silentLogger } from './core/logger.ts'
 import { seededRandom } from './core/random.ts'
+import { readEnvironment } from './host/config.ts'
 
 const GIB = 1024 ** 3
 const LOOPBACK = { host: '127.0.0.1', port: 0 }

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openDriver } from '../../src/compose/driver.ts'
 import { systemClock } from '../../src/core/clock.ts'
-import { readEnvironment } from '../../src/core/config.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import { dockerDriver } from '../../src/drivers/docker/docker.ts'
 import type { Driver, DriverName } from '../../src/drivers/driver.ts'
 import { packRuntime } from '../../src/drivers/runtime/image.ts'
 import { buildRuntime } from '../../src/drivers/runtime/runtime.ts'
+import { readEnvironment } from '../../src/host/config.ts'
 
 export const FDK: string = fileURLToPath(new URL('../../src/fdk', import.meta.url))
 

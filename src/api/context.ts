@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
-import type { TokenCheck } from '../core/token.ts'
+import type { TokenCheck } from '../host/token.ts'
 import type { Store } from '../store/store.ts'
 import { quote } from './check.ts'
 import type { CorsOptions } from './cors.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ApiServer, apiServer, type Reply } from '../../test/support/api-server.ts'
-import { tokenCheck } from '../core/token.ts'
+import { tokenCheck } from '../host/token.ts'
 
 const APP = 'https://app.example.com'
 const OTHER = 'https://other.example.com'

@@ -3,7 +3,7 @@ import { Agent, createServer, request } from 'node:http'
 import { test } from 'node:test'
 import { balancerRig, send, testBalancer } from '../../test/support/balancer-rig.ts'
 import { virtualClock } from '../core/clock.ts'
-import { listen } from '../core/listen.ts'
+import { listen } from '../host/listen.ts'
 
 const call = '/invoke/01FN000000000000000000000A'
 const json = async (url: string, sent?: Parameters<typeof send>[1]) => {

@@ -1,7 +1,7 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { ERRORS, messageOf, SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import { tokenCheck } from '../core/token.ts'
+import { tokenCheck } from '../host/token.ts'
 import type { StatsPage } from './stats.ts'
 
 /** The nodes of a running balancer, by name (`host:port`). */

@@ -4,7 +4,7 @@ import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { listen } from '../core/listen.ts'
+import { listen } from '../host/listen.ts'
 import type { Exchange, Forwarder, ForwardFailure, Receiver, RequestBody, RequestHead } from './forwarder.ts'
 
 /** Milliseconds. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
-import { formatAddress, parseAddress } from '../core/listen.ts'
 import type { Logger } from '../core/logger.ts'
+import { formatAddress, parseAddress } from '../host/listen.ts'
 import type { Placement } from '../placement/placement.ts'
 import type { FunctionTable } from './functions.ts'
 import type { NodeDigest } from './signals.ts'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { Address } from '../core/listen.ts'
+import type { Address } from '../host/listen.ts'
 import { type CommandFactory, parseTimeLimit, withExamples } from './command.ts'
 import { type Io, note, print } from './io.ts'
 import {

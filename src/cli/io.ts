@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import type { Readable, Writable } from 'node:stream'
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { Clock } from '../core/clock.ts'
-import { readEnvironment } from '../core/config.ts'
+import { readEnvironment } from '../host/config.ts'
 
 /** Everything a command touches of the process it runs in; tests pass their own. */
 export interface Io {

@@ -1,7 +1,7 @@
 import pino, { type LoggerOptions } from 'pino'
-import { readEnvironment } from '../core/config.ts'
 import { SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import { readEnvironment } from '../host/config.ts'
 import { type Io, paint, printable } from './io.ts'
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const

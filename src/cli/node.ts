@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import type { Address } from '../core/listen.ts'
 import type { DriverChoice } from '../core/words.ts'
+import type { Address } from '../host/listen.ts'
 import { type CommandFactory, withExamples } from './command.ts'
 import { type Io, note, print } from './io.ts'
 import {

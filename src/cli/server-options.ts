@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { World } from '../compose.ts'
-import { readEnvironment } from '../core/config.ts'
-import { type Address, parseAddress } from '../core/listen.ts'
 import { systemRandom } from '../core/random.ts'
 import { parseBytes } from '../core/units.ts'
 import { DRIVER_CHOICES, STRATEGY_NAMES, type StrategyName } from '../core/words.ts'
+import { readEnvironment } from '../host/config.ts'
+import { type Address, parseAddress } from '../host/listen.ts'
 import { parseTimeLimit } from './command.ts'
 import type { Io } from './io.ts'
 

@@ -1,5 +1,5 @@
-import { readEnvironment } from '../core/config.ts'
 import { messageOf, SluiceError } from '../core/errors.ts'
+import { readEnvironment } from '../host/config.ts'
 import type { Client } from './client.ts'
 import type { Io } from './io.ts'
 

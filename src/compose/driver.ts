@@ -2,12 +2,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../core/clock.ts'
-import type { DockerEnvironment } from '../core/config.ts'
 import { messageOf, SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import type { DriverChoice } from '../core/words.ts'
 import { type Driver, DriverError, type DriverName } from '../drivers/driver.ts'
+import type { DockerEnvironment } from '../host/config.ts'
 
 export interface DriverSettings {
   readonly driver: DriverChoice

@@ -5,11 +5,11 @@ import { test } from 'node:test'
 import { type Collector, startCollector } from '../../test/support/otlp-collector.ts'
 import { until } from '../../test/support/until.ts'
 import { systemClock, virtualClock } from '../core/clock.ts'
-import { readEnvironment } from '../core/config.ts'
 import { NO_WAIT } from '../core/headers.ts'
 import { type Logger, silentLogger } from '../core/logger.ts'
 import { seededRandom, systemRandom } from '../core/random.ts'
 import { parseTraceContext } from '../core/trace-context.ts'
+import { readEnvironment } from '../host/config.ts'
 import type { Traces } from '../node/traces.ts'
 import { openTracing } from './tracing.ts'
 
@@ -256,7 +256,7 @@ test('a process with nothing left to do but to send traces ends', async () => {
   const here = (file: string) => JSON.stringify(new URL(file, import.meta.url).href)
   const program = `
     import { openTracing } from ${here('./tracing.ts')}
-    import { readEnvironment } from ${here('../core/config.ts')}
+    import { readEnvironment } from ${here('../host/config.ts')}
     import { systemClock } from ${here('../core/clock.ts')}
     import { silentLogger } from ${here('../core/logger.ts')}
     const tracing = await openTracing(readEnvironment().tracing, {

@@ -1,11 +1,11 @@
 import { hostname } from 'node:os'
 import type { Sampler, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { type Clock, limit } from '../core/clock.ts'
-import type { TracingEnvironment } from '../core/config.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import { traceIds } from '../core/trace-context.ts'
+import type { TracingEnvironment } from '../host/config.ts'
 import type { Traces } from '../node/traces.ts'
 
 interface Surroundings {

@@ -3,7 +3,7 @@ import { chmod, lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:
 import { dirname, join } from 'node:path'
 import { extract } from 'tar-stream'
 import { messageOf, SluiceError } from '../core/errors.ts'
-import { listBelow } from '../core/folder.ts'
+import { listBelow } from '../host/folder.ts'
 import type { BundleStore } from '../store/store.ts'
 
 const DAY = 24 * 3_600_000

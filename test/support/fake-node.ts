@@ -1,5 +1,5 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
-import { listen } from '../../src/core/listen.ts'
+import { listen } from '../../src/host/listen.ts'
 
 /** A request that a fake node has seen, complete with its body unless it was answered before. */
 export interface Seen {

@@ -1,5 +1,5 @@
 import type { Sluice } from '../../compose.ts'
-import { formatAddress } from '../../core/listen.ts'
+import { formatAddress } from '../../host/listen.ts'
 
 /** What one node has done since {@link Figures.reset}, and does now. */
 export interface NodeFigures {

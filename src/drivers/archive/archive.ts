@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { makeFolder } from '../../core/folder.ts'
+import { makeFolder } from '../../host/folder.ts'
 import { parseImage } from '../image.ts'
 import { catalog } from './catalog.ts'
 import { type ImageConfig, resolveUser } from './config.ts'

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type TarEntry, tarOf } from '../../../test/support/images.ts'
 import { tempDir } from '../../../test/support/temp.ts'
-import { listBelow } from '../../core/folder.ts'
+import { listBelow } from '../../host/folder.ts'
 import { unpackLayer } from './layer.ts'
 
 /** Lays layers over one another in `root`, beside which lies what no layer may touch. */

@@ -7,9 +7,9 @@ import { describe, type TestContext, test } from 'node:test'
 import { tempDir } from '../../../test/support/temp.ts'
 import { until } from '../../../test/support/until.ts'
 import { systemClock } from '../../core/clock.ts'
+import { groupOf, readMounts } from '../../host/hierarchies.ts'
 import { DriverError } from '../driver.ts'
 import { type CgroupTree, openCgroups, readCgroup } from './cgroup.ts'
-import { groupOf, readMounts } from './hierarchies.ts'
 
 const MEBI = 1024 * 1024
 const FREE = { memory: 0, cpus: 0, pids: 0 }

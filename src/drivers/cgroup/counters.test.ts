@@ -4,8 +4,8 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tempDir } from '../../../test/support/temp.ts'
+import type { GroupDirs } from '../../host/hierarchies.ts'
 import { readOomKills, readSample } from './counters.ts'
-import type { GroupDirs } from './hierarchies.ts'
 
 type Files = Readonly<Record<string, string>>
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
-import type { GroupDirs } from './hierarchies.ts'
+import type { GroupDirs } from '../../host/hierarchies.ts'
 
 /** `undefined` when the group has gone, or the kernel does not count (before 4.13). */
 export function readOomKills(dirs: GroupDirs): number | undefined {

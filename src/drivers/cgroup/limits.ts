@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { GroupDirs } from '../../host/hierarchies.ts'
 import type { GroupLimits } from './cgroup.ts'
-import type { GroupDirs } from './hierarchies.ts'
 
 export const GROUP_LIMITS = ['memory', 'cpu', 'pids'] as const
 export type GroupLimit = (typeof GROUP_LIMITS)[number]

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { tempDir } from '../../../test/support/temp.ts'
-import { readMounts } from './hierarchies.ts'
+import { readMounts } from '../../host/hierarchies.ts'
 import { openSite, type Site } from './site.ts'
 
 interface Group {
@@ -130,7 +130,9 @@ async function runIn(
   mount: string,
   stranger: boolean,
 ): Promise<{ unified: string; group: string }> {
-  const modules = ['./site.ts', './hierarchies.ts'].map((file) => new URL(file, import.meta.url).href)
+  const modules = ['./site.ts', '../../host/hierarchies.ts'].map(
+    (file) => new URL(file, import.meta.url).href,
+  )
   const child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM, ...modules], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })

@@ -1,6 +1,12 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { type GroupDirs, groupOf, type Mounts, V1_CONTROLLERS, type V1Controller } from './hierarchies.ts'
+import {
+  type GroupDirs,
+  groupOf,
+  type Mounts,
+  V1_CONTROLLERS,
+  type V1Controller,
+} from '../../host/hierarchies.ts'
 import { GROUP_LIMITS, type GroupLimit } from './limits.ts'
 
 /** Where a driver makes its groups: inside the directories `dirs`, which exist. */

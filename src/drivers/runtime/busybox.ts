@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { isThere } from '../../core/folder.ts'
+import { isThere } from '../../host/folder.ts'
 import { DriverError } from '../driver.ts'
 import type { Memory } from './memory.ts'
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { messageOf } from '../../core/errors.ts'
-import { isThere } from '../../core/folder.ts'
+import { isThere } from '../../host/folder.ts'
 import { DriverError } from '../driver.ts'
 import type { Memory } from './memory.ts'
 

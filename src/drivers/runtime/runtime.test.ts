@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { canSandbox } from '../../../test/support/sandbox.ts'
 import { tempDir } from '../../../test/support/temp.ts'
-import { listBelow } from '../../core/folder.ts'
+import { listBelow } from '../../host/folder.ts'
 import { buildRuntime, type RuntimeOptions } from './runtime.ts'
 
 const FDK = join(import.meta.dirname, '../../fdk')

@@ -1,6 +1,6 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isThere, makeFolder } from '../../core/folder.ts'
+import { isThere, makeFolder } from '../../host/folder.ts'
 import { digestFile, openMemory } from './memory.ts'
 import { listParts, writePart } from './parts.ts'
 import { versionOf } from './version.ts'

@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
-import { listBelow } from '../../core/folder.ts'
+import { listBelow } from '../../host/folder.ts'
 import { DriverError } from '../driver.ts'
 import { readStat, untilGone } from '../tree.ts'
 import type { User } from './users.ts'

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs'
 import { lstat, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { listBelow } from '../../core/folder.ts'
+import { listBelow } from '../../host/folder.ts'
 import type { User } from './users.ts'
 
 const READ = 4

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { tempDir } from '../../../test/support/temp.ts'
+import { tempDir } from '../../test/support/temp.ts'
 import { type GroupDirs, groupOf, readMounts, topsOf } from './hierarchies.ts'
 
 /** What a process with these two files of /proc is told. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type MachineResources, machineResources } from './machine.ts'
+import { type MachineResources, machineResources } from './resources.ts'
 
 const MIB = 1024 * 1024
 const V2_MOUNT = '29 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { type Hierarchy, parseMembership, parseMountinfo } from '../drivers/cgroup/hierarchies.ts'
+import { type Hierarchy, parseMembership, parseMountinfo } from './hierarchies.ts'
 
 /** What the containers of this machine may be promised together when nobody says otherwise. */
 export interface MachineResources {

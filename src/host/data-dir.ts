@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { messageOf, SluiceError } from './errors.ts'
+import { messageOf, SluiceError } from '../core/errors.ts'
 
 /** A folder of state that belongs to one process until it is disposed, or the process ends in any way. */
 export interface DataDir extends Disposable {

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import { SluiceError } from './errors.ts'
+import { SluiceError } from '../core/errors.ts'
 
 export interface Address {
   readonly host: string
