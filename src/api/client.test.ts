@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { apiServer } from '../../test/support/api-server.ts'
 
-/** What the official command line sends, call by call (fn-v2-api §10), over a socket. */
+/** What the official command line sends, call by call (api-v2 §10), over a socket. */
 async function client(base: string) {
   const call = async (method: string, path: string, body?: object) => {
     const reply = await fetch(base + path, {

@@ -189,7 +189,7 @@ test('what has not ended within the grace is cut', async () => {
 })
 
 for (const port of ['listen', 'admin'] as const)
-  test(`B34: a busy ${port} port is one clear error, and nothing stays open`, async () => {
+  test(`a busy ${port} port is one clear error, and nothing stays open`, async () => {
     const taken = createServer()
     const address = await listen(taken, { host: '127.0.0.1', port: 0 })
     await assert.rejects(testBalancer({ [port]: address }), {
@@ -199,7 +199,7 @@ for (const port of ['listen', 'admin'] as const)
     await new Promise((resolve) => taken.close(resolve))
   })
 
-test('B33: empty and repeated nodes are ignored, a wrong one is refused', async () => {
+test('empty and repeated nodes are ignored, a wrong one is refused', async () => {
   await using balancer = await testBalancer({ nodes: ['127.0.0.1:9', '', ' 127.0.0.1:9 ', 'LOCALHOST:9'] })
   assert.deepEqual(Object.keys(balancer.nodes.list()), ['127.0.0.1:9', 'localhost:9'])
   await assert.rejects(testBalancer({ nodes: ['nowhere'] }), { code: 'invalid', detail: /"nowhere"/ })

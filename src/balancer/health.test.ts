@@ -128,7 +128,7 @@ test('the checks of one node never overlap', async () => {
   assert.equal(silent.connections(), 1)
 })
 
-test('row 78, B35: a node removed while it is dead is forgotten and does not come back', async () => {
+test('row 78: a node removed while it is dead is forgotten and does not come back', async () => {
   await using rig = await rigOf(2)
   await rig.first.kill()
   await passing(rig.clock, 'offline', () => rig.status(rig.first) === 'offline')

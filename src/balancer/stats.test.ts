@@ -32,7 +32,7 @@ test('a reply that does not tell its wait counts, but not in the mean', () => {
   )
 })
 
-test('B40: two readers with cursors of their own both see everything once', () => {
+test('two readers with cursors of their own both see everything once', () => {
   const clock = virtualClock(start)
   const stats = new Stats(clock)
   const cursors: (string | undefined)[] = [undefined, undefined]
@@ -49,7 +49,7 @@ test('B40: two readers with cursors of their own both see everything once', () =
   assert.deepEqual(totals, [6, 6])
 })
 
-test('B39: only the oldest rows give way', () => {
+test('only the oldest rows give way', () => {
   const clock = virtualClock(start)
   const stats = new Stats(clock, 3)
   for (let second = 0; second < 5; second++) {

@@ -8,7 +8,7 @@ interface ErrorRow {
 
 /**
  * Every error that crosses a border of Sluice: code → HTTP status, exit code of the command line, the text
- * that clients know (fn-v2-api §7), and whether the call may be sent elsewhere.
+ * that clients know (api-v2 §7), and whether the call may be sent elsewhere.
  * Exit codes: 2 = wrong use, 3 = not found, 4 = conflict, 5 = refused, 6 = the function failed, 7 = the platform failed.
  */
 const table = {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-/** What the environment sets (fn-v2-api §11). `<NAME>_FILE` names a file that holds the value. */
+/** What the environment sets (api-v2 §11). `<NAME>_FILE` names a file that holds the value. */
 export interface Environment {
   /** Where the command line finds the server. @default http://127.0.0.1:8080 */
   readonly apiUrl: string

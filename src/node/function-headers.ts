@@ -27,7 +27,7 @@ export function invokeHeaders(req: IncomingMessage): string[] {
 }
 
 /**
- * Raw header pairs of a call by trigger (fn-v2-api §9): the caller's renamed to `Fn-Http-H-*`, except
+ * Raw header pairs of a call by trigger (api-v2 §9): the caller's renamed to `Fn-Http-H-*`, except
  * `Content-Type` and what frames the body, and the request line in headers of its own; what the path holds where the
  * trigger's source has parameters, form-encoded, in `Fn-Http-Params`.
  */

@@ -159,7 +159,7 @@ test('row 76: luck that never comes ends the walk at the node with the fewest ca
   assert.deepEqual([out.node, out.reason], [2, 'full'])
 })
 
-test('B37: a reply without a wait teaches nothing', () => {
+test('a reply without a wait teaches nothing', () => {
   const placement = made(nodes(3))
   wait(placement, 0, 0, 3_000)
   for (let i = 0; i < 100; i++) placement.report(0, 0, undefined, undefined, i)

@@ -3,7 +3,7 @@ import type { Container, Cookie, RunResult, StopReason } from '../drivers/driver
 import type { Output } from './output.ts'
 import type { Connection } from './protocols/exchange.ts'
 
-/** Milliseconds that pausing and waking may take; beyond them a container is let go (fdk-contract §8). */
+/** Milliseconds that pausing and waking may take; beyond them a container is let go (container-contract §8). */
 const PAUSE_LIMIT = 5_000
 /** Milliseconds that a call's output may take through an engine. */
 const LATE = 1_000

@@ -29,7 +29,7 @@ export const define = (app: App, fn: Fn): Definition => ({
 export const isPiped = ({ format }: Fn): boolean => format === 'http' || format === 'default'
 
 /**
- * The environment of a function's containers (fdk-contract §2): the app's config, the function's over it,
+ * The environment of a function's containers (container-contract §2): the app's config, the function's over it,
  * and the platform's over both. The driver adds `FN_LISTENER`.
  */
 export function functionEnv({ app, fn }: Definition): Record<string, string> {

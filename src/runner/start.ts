@@ -136,7 +136,7 @@ const DRIVER_FAULTS: Partial<Record<DriverFault, ErrorCode>> = {
   'no-room': 'busy',
 }
 
-/** Why no container could be started, in the words of the wire (fn-v2-api §7). */
+/** Why no container could be started, in the words of the wire (api-v2 §7). */
 export function startFailure(error: unknown): SluiceError {
   if (error instanceof StartError) {
     const code = error.fault === 'timeout' ? 'init-timeout' : 'init-failed'

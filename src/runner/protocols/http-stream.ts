@@ -16,7 +16,7 @@ export interface HttpStreamOptions {
 }
 
 /**
- * A connection to a hot container's socket (fdk-contract §6): one call at a time a connection, an idle connection
+ * A connection to a hot container's socket (container-contract §6): one call at a time a connection, an idle connection
  * closed within a second, nothing ever resent.
  */
 export function connectHttpStream({
