@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
-import type { Fn } from '../core/words.ts'
+import { FN_LIMITS, type Fn } from '../core/words.ts'
 import { checkAnnotations, INVOKE_ENDPOINT, withoutEndpoints } from './annotations.ts'
 import { byteLength, check } from './check.ts'
 import { type ApiOptions, type ById, NO_HEAD, notFound, timeOf } from './context.ts'
@@ -95,9 +95,9 @@ const newFn = (body: FnBody, id: string, now: string): Fn => ({
   name: body.name ?? '',
   app_id: body.app_id ?? '',
   image: body.image ?? '',
-  memory: body.memory || 128,
-  timeout: body.timeout || 30,
-  idle_timeout: body.idle_timeout || 30,
+  memory: body.memory || FN_LIMITS.memory,
+  timeout: body.timeout || FN_LIMITS.timeout,
+  idle_timeout: body.idle_timeout || FN_LIMITS.idle_timeout,
   config: body.config ?? {},
   annotations: withoutEndpoints(body.annotations),
   shape: '',

@@ -14,7 +14,10 @@ interface Options {
 export const configCommand: CommandFactory = (io) =>
   groupOf(
     withExamples(
-      new Command('config').description('list, read, set or unset the config of an app or a function'),
+      new Command('config').description(
+        'list, read, set or unset the config of an app or a function; a deploy sets the keys of func.yaml anew ' +
+          'and leaves the others alone: secrets belong here',
+      ),
       'sluice config app myapp GREETING hello',
       'sluice config function myapp hello GREETING --unset',
     ),

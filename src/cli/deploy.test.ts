@@ -44,11 +44,22 @@ test('a first deploy creates the app, the function and its triggers from the upl
         name: 'cart',
         image: `bundle@sha256:${digest}`,
         memory: 256,
-        config: { LIMIT: '10' },
         max_concurrency: 4,
+        config: { LIMIT: '10' },
+        annotations: { 'sluice/func.yaml/1': ['config.LIMIT'] },
       },
     ],
-    ['/v2/triggers', { app_id: 'apps-1', fn_id: 'fns-1', name: 'buy', type: 'http', source: '/buy' }],
+    [
+      '/v2/triggers',
+      {
+        app_id: 'apps-1',
+        fn_id: 'fns-1',
+        name: 'buy',
+        type: 'http',
+        source: '/buy',
+        annotations: { 'sluice/func.yaml': true },
+      },
+    ],
   ])
 })
 
@@ -112,18 +123,80 @@ test('only what changed is sent, and named', async () => {
   const [fn, trigger] = puts.map(({ body }) => JSON.parse(body.toString()))
   assert.deepEqual([Object.keys(fn), fn.memory], [['image', 'memory'], 512])
   assert.deepEqual(trigger, { source: '/sell' })
-  assert.match(stdout, /^function +cart +updated +image, memory$/m)
+  assert.match(stdout, /^Changed:\n {2}image: bundle \w{12} → bundle \w{12}\n {2}memory: 256 → 512\n\n/m)
 })
 
-test('what was set on the server by other means stays', async () => {
+test('a setting that leaves the file goes back to its default, and the change is printed', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder(`${YAML}network: true\ntimeout: 77\n`)
+  await deploy(server, dir.path)
+  const fn = server.items.fns.get('fns-1')
+  assert.deepEqual([fn?.['network'], fn?.['timeout']], [true, 77])
+  await writeFiles(dir.path, { 'cart/func.yaml': YAML.replace('memory: 256', '') })
+  const { stdout } = await deploy(server, dir.path)
+  assert.deepEqual([fn?.['network'], fn?.['timeout'], fn?.['memory']], [false, 30, 128])
+  for (const line of ['network: true → false', 'timeout: 77 → 30', 'memory: 256 → 128'])
+    assert.ok(stdout.includes(`\n  ${line}\n`), stdout)
+})
+
+test('a setting that was changed by other means is what the file says again', async () => {
   await using server = await startFnServer()
   await using dir = await makeFolder()
   await deploy(server, dir.path)
-  const fn = server.items.fns.get('fns-1')
-  Object.assign(fn ?? {}, { timeout: 77, config: { LIMIT: '10', SECRET: 'x' } })
-  await writeFiles(dir.path, { 'cart/func.ts': `${SOURCE}\n` })
+  Object.assign(server.items.fns.get('fns-1') ?? {}, { idle_timeout: 99, network: true })
+  const { stdout } = await deploy(server, dir.path)
+  assert.match(stdout, /^Changed:\n {2}idle_timeout: 99 → 30\n {2}network: true → false\n\n/m)
+})
+
+test('config and annotations that leave the file are removed, and those set by other means stay', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder(`${YAML}annotations: { team: blue }\n`)
   await deploy(server, dir.path)
-  assert.deepEqual([fn?.['timeout'], fn?.['config']], [77, { LIMIT: '10', SECRET: 'x' }])
+  const fn = server.items.fns.get('fns-1')
+  Object.assign(fn?.['config'] ?? {}, { SECRET: 'x' })
+  Object.assign(fn?.['annotations'] ?? {}, { theirs: 1 })
+  await writeFiles(dir.path, { 'cart/func.yaml': YAML.replace('LIMIT: 10', 'GREETING: hello') })
+  const { stdout } = await deploy(server, dir.path)
+  assert.deepEqual(fn?.['config'], { SECRET: 'x', GREETING: 'hello' })
+  assert.deepEqual(fn?.['annotations'], { theirs: 1, 'sluice/func.yaml/1': ['config.GREETING'] })
+  for (const line of ['config.GREETING: set', 'config.LIMIT: removed', 'annotations.team: removed'])
+    assert.ok(stdout.includes(`\n  ${line}\n`), stdout)
+})
+
+test('the values of config are not printed', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await deploy(server, dir.path)
+  await writeFiles(dir.path, { 'cart/func.yaml': YAML.replace('LIMIT: 10', 'LIMIT: hush-hush') })
+  const { stdout } = await deploy(server, dir.path)
+  assert.match(stdout, /^ {2}config\.LIMIT: changed$/m)
+  assert.doesNotMatch(stdout, /hush/)
+})
+
+test('a trigger that leaves the file is removed, and one made by other means stays', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await deploy(server, dir.path)
+  const theirs = { id: 'theirs', name: 'pay', app_id: 'apps-1', fn_id: 'fns-1', type: 'http', source: '/pay' }
+  server.items.triggers.set('theirs', theirs)
+  await writeFiles(dir.path, { 'cart/func.yaml': YAML.slice(0, YAML.indexOf('triggers:')) })
+  const { stdout } = await deploy(server, dir.path)
+  assert.deepEqual([...server.items.triggers.keys()], ['theirs'])
+  assert.match(stdout, /^trigger +buy +removed +\/buy$/m)
+})
+
+test('a trigger that is renamed frees its path before the new one takes it', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await deploy(server, dir.path)
+  const before = server.requests.length
+  await writeFiles(dir.path, { 'cart/func.yaml': YAML.replace('name: buy', 'name: purchase') })
+  await deploy(server, dir.path)
+  const changes = server.requests.slice(before).filter(({ method }) => ['POST', 'DELETE'].includes(method))
+  assert.deepEqual(
+    changes.map(({ method }) => method),
+    ['DELETE', 'POST'],
+  )
 })
 
 test('an image is named instead of uploaded', async () => {
@@ -168,7 +241,12 @@ test('--json tells programs what was done', async () => {
   assert.deepEqual(report.changes, {
     app: 'created',
     function: 'created',
-    fields: ['image', 'memory', 'config', 'max_concurrency'],
+    fields: [
+      { name: 'image', change: 'set', to: `bundle@sha256:${digest}` },
+      { name: 'memory', change: 'set', to: 256 },
+      { name: 'max_concurrency', change: 'set', to: 4 },
+      { name: 'config.LIMIT', change: 'set' },
+    ],
     triggers: { buy: 'created' },
   })
 })

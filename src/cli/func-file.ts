@@ -4,7 +4,7 @@ import { parse } from 'yaml'
 import { messageOf, SluiceError } from '../core/errors.ts'
 import { type FnSettings, FORMATS } from '../core/words.ts'
 
-/** What a `func.yaml` says. A field that it leaves out is left alone on the server. */
+/** What a `func.yaml` says. A setting that it leaves out has its default. */
 export interface FuncFile extends Partial<FnSettings> {
   readonly name: string
   readonly version?: string

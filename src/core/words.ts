@@ -54,6 +54,9 @@ export const FN_SETTINGS: FnSettings = {
   network: false,
 }
 
+/** What a function gets that says nothing else. */
+export const FN_LIMITS = { memory: 128, timeout: 30, idle_timeout: 30 } as const
+
 /** An image or a bundle, with limits. */
 export interface Fn extends FnSettings {
   readonly id: string
