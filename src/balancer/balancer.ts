@@ -28,7 +28,10 @@ export interface BalancerOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
-  /** Asked for on `/1/lb/*`, sent with health checks. Without one everybody who reaches the admin port may. */
+  /**
+   * Asked for on `/1/lb/*`, `/metrics`, and on the data port for all but calls, `/version` and `/healthz`; sent with
+   * health checks. Without one everybody who reaches the ports may.
+   */
   readonly token: string | undefined
   /** Sluice's own version, for `/version` of the admin port. */
   readonly version: string
@@ -104,7 +107,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   undo.defer(() => close(app.server))
   await app.ready()
   const adminAddress = await listen(app.server, options.admin)
-  const data = dataServer(plane)
+  const data = dataServer(plane, token)
   const address = await listen(data, options.listen)
   undo.defer(() => drain(data, plane, options.grace ?? 30_000))
   for (const name of names) nodes.add(name)

@@ -232,6 +232,7 @@ export class Passage {
       `${Buffer.byteLength(text)}`,
     ]
     if (error.status === 503) headers.push('Retry-After', '1')
+    if (error.status === 401) headers.push('WWW-Authenticate', 'Bearer')
     if (this.#callId !== undefined) {
       const lb = this.#plane.clock.now() - this.#arrived
       headers.push('Fn-Call-Id', this.#callId, 'Server-Timing', formatEntry('lb', lb))
