@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { clean, disturb, loadOf, outcomeOf, scripted, setUpFaults } from '../support/fault-rig.ts'
 import { INVOKE, send } from '../support/node-rig.ts'
-import { answer, type Script, say, sayLast } from '../support/raw-function.ts'
+import { answer, SCRIPTED, type Script, say, sayLast } from '../support/raw-function.ts'
 import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
@@ -72,7 +74,7 @@ const ends: Row[] = [
   ['by its own half, before the head', (connection) => connection.end(), LOST, 1],
   ['in the head', sayLast(`${OK}Content-Le`), LOST, 1],
   ['in the body', (connection) => cut(connection, `${OK}Content-Length: 6\r\n\r\nhello`), 'broken', 1],
-  ['in a failure', sayLast('HTTP/1.1 502 x\r\nContent-Length: 6\r\n\r\nhello'), '502 function failed', 0],
+  ['in a failure', sayLast('HTTP/1.1 502 x\r\nContent-Length: 6\r\n\r\nhello'), '502 function failed', 1],
 ]
 
 const extras: Row[] = [
@@ -142,6 +144,43 @@ for (const [name, script, first] of silences) {
   test(`an answer that stops ${name} is ended by the timeout, and the callers after it get their own`, async (t) => {
     const seen = await disturb(t, script, SHORT)
     assert.deepEqual(seen, { first, queued: '200 own:queued', later: '200 own:later', killed: 1 })
+  })
+}
+
+for (const [status, seen] of [
+  ['502 x', '502 function failed'],
+  ['504 x', '504 Timed out'],
+] as const) {
+  for (const [name, head] of Object.entries({
+    'with a length': `HTTP/1.1 ${status}\r\nContent-Length: 6\r\n\r\n`,
+    'with half a body': `HTTP/1.1 ${status}\r\nContent-Length: 6\r\n\r\nhel`,
+    'in chunks': `HTTP/1.1 ${status}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    'up to the end': `HTTP/1.1 ${status}\r\n\r\n`,
+  })) {
+    test(`a failure ${status} ${name} that then stops is ended by the timeout, and its slot is free`, async (t) => {
+      const aftermath = await disturb(t, say(head), SHORT)
+      assert.deepEqual(aftermath, {
+        first: seen,
+        queued: '200 own:queued',
+        later: '200 own:later',
+        killed: 1,
+      })
+    })
+  }
+
+  test(`a caller who leaves during a failure ${status} that has stopped frees its slot`, async (t) => {
+    const rig = await setUpFaults(t)
+    const { promise: said, resolve } = Promise.withResolvers<void>()
+    rig.fn.script = (connection) =>
+      connection.write(`HTTP/1.1 ${status}\r\nContent-Length: 6\r\n\r\n`, () => resolve())
+    const caller = request(rig.node.url + INVOKE, { method: 'POST', headers: SCRIPTED, agent: false })
+    caller.on('error', () => {}).end('x')
+    await said
+    for (let turns = 0; turns < 3; turns++) await turn() // until the node has read it
+    caller.destroy()
+    assert.equal(await clean(rig, 'next'), '200 own:next')
+    assert.deepEqual([rig.driver.stopped.length, (await loadOf(rig)).run], [1, 0])
+    await rig.end()
   })
 }
 

@@ -3,6 +3,7 @@ import { SluiceError } from '../../core/errors.ts'
 import type { RunResult } from '../../drivers/driver.ts'
 import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings } from './exchange.ts'
 import { Outcome } from './outcome.ts'
+import { headersOf } from './raw-headers.ts'
 import { Reading } from './reading.ts'
 import { Stdin, type Stdio } from './stdio.ts'
 
@@ -94,7 +95,7 @@ class DefaultExchange implements Exchange {
     const piece = Buffer.concat(this.#held)
     this.#held = []
     this.#streams = true
-    this.#outcome.head(['Content-Type', typeOfPiece(piece)], undefined)
+    this.#outcome.head(...headersOf(['Content-Type', typeOfPiece(piece)]), undefined)
     return this.#outcome.data(piece)
   }
 
@@ -112,10 +113,11 @@ class DefaultExchange implements Exchange {
     if (!this.#whole || !this.#exited) return
     if (!this.#streams) {
       const body = Buffer.concat(this.#held)
-      this.#outcome.head(['Content-Type', typeOf(body)], body.length)
+      const pairs = ['Content-Type', typeOf(body), 'Content-Length', String(body.length)]
+      this.#outcome.head(...headersOf(pairs), body.length)
       if (body.length > 0) this.#outcome.data(body)
     }
-    this.#outcome.succeed('discard')
+    this.#outcome.complete('discard')
   }
 
   #release(): void {

@@ -2,8 +2,8 @@ import { connectionNames, isHopByHop } from '../../core/headers.ts'
 import type { ResponseHead } from './http-response.ts'
 import { headerValues } from './raw-headers.ts'
 
-/** Names and values of an answer's headers, as a function of today would have sent them. The length is not among them. */
-export function answerHeaders({ status, headers }: ResponseHead): string[] {
+/** Names and values of an answer's headers, as a function of today would have sent them. */
+export function answerHeaders({ status, headers, length }: ResponseHead): string[] {
   const named = connectionNames(connectionOf(headers))
   const out = status === 200 ? [] : ['Fn-Http-Status', String(status)]
   let typed = false
@@ -18,6 +18,7 @@ export function answerHeaders({ status, headers }: ResponseHead): string[] {
       out.push(`Fn-Http-H-${name}`, value)
     }
   }
+  if (length !== undefined) out.push('Content-Length', String(length))
   return out
 }
 

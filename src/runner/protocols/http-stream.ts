@@ -3,6 +3,7 @@ import { Client, type Dispatcher, Pool } from 'undici'
 import { nextTurn } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
 import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings, Verdict } from './exchange.ts'
+import { Outcome } from './outcome.ts'
 
 export interface HttpStreamOptions {
   /** Path of the container's socket. */
@@ -16,7 +17,7 @@ export interface HttpStreamOptions {
 }
 
 /**
- * A connection to a hot container's socket (container-contract §6): one call at a time a connection, an idle connection
+ * A connection to a hot container's socket (fdk-contract §6): one call at a time a connection, an idle connection
  * closed within a second, nothing ever resent.
  */
 export function connectHttpStream({
@@ -45,10 +46,12 @@ export function connectHttpStream({
   return {
     exchange(request, receiver, around) {
       running++
-      const settled = (verdict: Verdict) => {
+      const end = (verdict: Verdict) => {
         running--
         around.settled(verdict)
       }
+      // What the function still has to say, more bytes or that it hangs up, is to be heard before the next call is sent.
+      const settled = (verdict: Verdict) => (verdict === 'keep' ? nextTurn(() => end(verdict)) : end(verdict))
       return new HttpStreamExchange(dispatcher, request, receiver, { ...around, settled })
     },
     close: () => dispatcher.destroy().catch(() => {}),
@@ -57,40 +60,23 @@ export function connectHttpStream({
 
 /** One `POST /call`. */
 class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
-  readonly #request: FunctionRequest
-  readonly #receiver: Receiver
-  readonly #around: Surroundings
-  readonly #timer: Disposable
+  readonly #outcome: Outcome
   #controller: Dispatcher.DispatchController | undefined
-  /** What the call ends with, once that is known. */
-  #error: SluiceError | undefined
-  #verdict: Verdict = 'keep'
-  #received = 0
-  #done = false
+  /** Why the connection is of no more use, though its end has not come. */
+  #cut: Error | undefined
+  /** The connection has told its end. */
+  #told = false
 
   constructor(dispatcher: Dispatcher, request: FunctionRequest, receiver: Receiver, around: Surroundings) {
-    this.#request = request
-    this.#receiver = receiver
-    this.#around = around
-    this.#timer = around.clock.after(request.timeoutMs, () => this.abort(new SluiceError('timed-out')))
-    dispatcher.dispatch(
-      {
-        path: '/call',
-        method: 'POST',
-        headers: request.headers as string[],
-        body: request.body ?? null,
-      },
-      this,
-    )
+    // The container has done nothing wrong by an answer that is too large: its connection is dropped.
+    const release = () => this.#release()
+    this.#outcome = new Outcome({ request, receiver, around, release, onTooLarge: 'keep' })
+    const { headers, body = null } = request
+    dispatcher.dispatch({ path: '/call', method: 'POST', headers: headers as string[], body }, this)
   }
 
   abort(error: SluiceError): void {
-    if (this.#done || this.#error) return
-    this.#error = error
-    this.#verdict = 'discard'
-    // Without a controller the request still waits for its connection: it is failed when that comes, and answered now.
-    if (this.#controller) this.#controller.abort(error)
-    else this.#finish()
+    this.#outcome.fail(error)
   }
 
   resume(): void {
@@ -99,7 +85,7 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#error) controller.abort(this.#error)
+    if (this.#cut) controller.abort(this.#cut)
   }
 
   onResponseStart(
@@ -108,67 +94,40 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
   ): void {
     if (status < 200) return
-    const max = this.#request.maxResponseSize
-    if (status === 502) this.#error = new SluiceError('function-failed')
-    else if (status === 504) this.#error = new SluiceError('timed-out')
-    else if (status !== 200) {
-      this.abort(
-        new SluiceError('invalid-response', undefined, { detail: `the function answered status ${status}` }),
-      )
-    } else if (!isPlain(headers['transfer-encoding'])) {
-      this.abort(
-        new SluiceError('invalid-response', undefined, { detail: 'a transfer coding besides chunked' }),
-      )
-    } else if (max > 0 && Number(headers['content-length'] ?? 0) > max) this.#refuseSize(controller)
-    else this.#receiver.head(headers, controller.rawHeaders as Buffer[])
+    if (status === 502) this.#outcome.condemn(new SluiceError('function-failed'))
+    else if (status === 504) this.#outcome.condemn(new SluiceError('timed-out'))
+    else if (status !== 200) this.abort(invalid(`the function answered status ${status}`))
+    else if (!isPlain(headers['transfer-encoding'])) this.abort(invalid('a transfer coding besides chunked'))
+    else this.#outcome.head(headers, controller.rawHeaders as Buffer[], lengthOf(headers))
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#error) return // the body of a failure is not for the caller
-    const max = this.#request.maxResponseSize
-    this.#received += chunk.length
-    if (max > 0 && this.#received > max) this.#refuseSize(controller)
-    else if (!this.#receiver.data(chunk)) controller.pause()
+    if (this.#outcome.count(chunk.length) && !this.#outcome.data(chunk)) controller.pause()
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (!this.#error) this.#receiver.end((controller.rawTrailers as Buffer[] | null) ?? [])
-    this.#finish()
+    this.#told = true
+    this.#outcome.complete('keep', (controller.rawTrailers as Buffer[] | null) ?? [])
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, cause: Error): void {
-    if (this.#error) {
-      this.#finish()
-      return
-    }
-    this.#verdict = 'discard'
-    const head = (cause as { code?: unknown }).code === 'UND_ERR_HEADERS_OVERFLOW'
-    const error = new SluiceError(head ? 'response-head-too-large' : 'no-response', undefined, { cause })
-    // The socket closes before anybody can say why: the container's end is awaited, then the cause is named.
-    void this.#around.explain(error).then((explained) => {
-      this.#error ??= explained
-      this.#finish()
-    })
+    this.#told = true
+    const tooLarge = (cause as { code?: unknown }).code === 'UND_ERR_HEADERS_OVERFLOW'
+    this.#outcome.lose(tooLarge ? 'response-head-too-large' : 'no-response', cause)
   }
 
-  /** The container has done nothing wrong but its connection is dropped. */
-  #refuseSize(controller: Dispatcher.DispatchController): void {
-    this.#error = new SluiceError('response-too-large', undefined, {
-      detail: `the answer exceeds ${this.#request.maxResponseSize} bytes`,
-    })
-    controller.abort(this.#error)
-  }
-
-  #finish(): void {
-    if (this.#done) return
-    this.#done = true
-    this.#timer[Symbol.dispose]()
-    if (this.#error) this.#receiver.fail(this.#error)
-    if (this.#verdict === 'discard') this.#around.settled('discard')
-    // What the function still has to say, more bytes or that it hangs up, is to be heard before the next call is sent.
-    else nextTurn(() => this.#around.settled('keep'))
+  #release(): void {
+    if (this.#told) return
+    this.#cut = new Error('the call is over')
+    // Without a controller the request still waits for its connection: it is failed when that comes.
+    this.#controller?.abort(this.#cut)
   }
 }
+
+const invalid = (detail: string) => new SluiceError('invalid-response', undefined, { detail })
+
+const lengthOf = ({ 'content-length': length }: IncomingHttpHeaders) =>
+  length === undefined ? undefined : Number(length)
 
 /** Whether a body arrives as it is: the header that tells of another coding would end here, and the coding stay. */
 const isPlain = (coding: unknown): boolean =>

@@ -6,6 +6,7 @@ import { answerHeaders, closes } from './http-answer.ts'
 import { promisedLength, requestHead } from './http-request.ts'
 import { type ResponseHead, ResponseParser } from './http-response.ts'
 import { Outcome } from './outcome.ts'
+import { headersOf } from './raw-headers.ts'
 import { Reading } from './reading.ts'
 import { Stdin, type Stdio } from './stdio.ts'
 
@@ -230,7 +231,7 @@ class HttpExchange implements Exchange {
 
   #hearHead(head: ResponseHead): void {
     this.#closes = closes(head)
-    this.#outcome.head(answerHeaders(head), head.length)
+    this.#outcome.head(...headersOf(answerHeaders(head)), head.length)
   }
 
   #hearData(piece: Buffer): void {
@@ -241,12 +242,12 @@ class HttpExchange implements Exchange {
   #complete(exactly: boolean): void {
     const { stdin, talks } = this.#connection
     const clean = exactly && !talks && this.#bodyDone && stdin.flushed && !this.#closes
-    this.#outcome.succeed(clean ? 'keep' : 'discard')
+    this.#outcome.complete(clean ? 'keep' : 'discard')
   }
 
   /** The end of the stream alone does not tell a whole answer from a crash: how the container ended does. */
   #awaitEnd(): void {
-    const done = () => this.#outcome.succeed('discard')
+    const done = () => this.#outcome.complete('discard')
     this.#grace = this.#around.clock.after(END_LIMIT, done)
     void this.#connection.ended.then(({ status }) => (status === 'success' ? done() : this.lose()))
   }
