@@ -15,6 +15,7 @@ import {
   type Driver,
   LIMITS,
   METRICS,
+  NETWORKS,
   SPEC_OPTIONS,
 } from '../src/drivers/driver.ts'
 import { mockDriver } from '../src/drivers/mock/mock.ts'
@@ -77,6 +78,7 @@ function tableOf(columns: readonly Column[]): string {
     ...each('runs', ['bundle', 'image'], ({ runs }) => runs),
     row('function formats', formatsOf),
     ...each('isolates', BOUNDARIES, ({ isolates }) => isolates),
+    ...each('gives network', NETWORKS, ({ networks }) => networks),
     ...each('limits', LIMITS, ({ limits }) => limits),
     row('pauses', ({ pause }) => (pause ? '✓' : '–')),
     ...each('takes', SPEC_OPTIONS, ({ options }) => options),

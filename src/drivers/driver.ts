@@ -31,6 +31,11 @@ export interface Capabilities {
   readonly modes: readonly ContainerMode[]
   /** The limits of a {@link ContainerSpec} that are enforced rather than advisory. */
   readonly limits: readonly Limit[]
+  /**
+   * The networks that it can give here. A spec that asks for another is refused, but where `isolates` lacks
+   * `network`: there a container has the machine's, whatever it asks for.
+   */
+  readonly networks: readonly Network[]
   /** The optional fields of a {@link ContainerSpec} that it honours. A spec that asks for another is refused. */
   readonly options: readonly SpecOption[]
   /** A paused container keeps its memory but uses no CPU. */
@@ -120,10 +125,11 @@ export interface ContainerSpec {
 }
 
 /**
- * `none`: its own loopback only. `outbound`: it reaches out as the driver arranges it, which without a network of
- * its own is the machine's. `host`: the machine's own.
+ * `none`: its own loopback only. `outbound`: a network of its own, from which it reaches out as the driver arranges
+ * it. `host`: the machine's own, with all that listens on its loopback.
  */
-export type Network = 'none' | 'outbound' | 'host'
+export const NETWORKS = ['none', 'outbound', 'host'] as const
+export type Network = (typeof NETWORKS)[number]
 
 /** A folder of the node's machine inside the container. */
 export interface Volume {

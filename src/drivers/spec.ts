@@ -4,6 +4,7 @@ import {
   type ContainerSpec,
   DriverError,
   type DriverName,
+  NETWORKS,
   SPEC_OPTIONS,
   type SpecOption,
 } from './driver.ts'
@@ -19,6 +20,8 @@ export function checkSpec(driver: DriverName, capabilities: Capabilities, spec: 
   if (!capabilities.runs.includes(kind))
     throw refuse(`does not run ${kind}s${kind === 'image' ? '; the docker and sandbox drivers do' : ''}`)
   if (!capabilities.modes.includes(spec.mode)) throw refuse(`has no ${spec.mode} containers`)
+  if (capabilities.isolates.includes('network') && !capabilities.networks.includes(spec.network))
+    throw refuse(`gives no network ${spec.network} here`)
   const missing = askedOptions(spec).find((option) => !capabilities.options.includes(option))
   if (missing) throw refuse(`does not support ${missing}`)
 }
@@ -41,6 +44,9 @@ function checkValues(spec: ContainerSpec): void {
       name,
     )
   check(spec.command?.length !== 0, 'command must name a program', spec.command)
+  // What would open or lift a limit when it is forgotten or misspelled has no default.
+  check(NETWORKS.includes(spec.network), `network must be one of ${NETWORKS.join(', ')}`, spec.network)
+  check(Number.isFinite(spec.memory), 'memory must be a number of bytes, 0 for no limit', spec.memory)
   for (const name of ['memory', 'cpus', 'pids', 'tmpfsSize', 'startTimeout', 'timeout', 'logLimit'] as const)
     check((spec[name] ?? 0) >= 0, `${name} must not be negative`, spec[name])
   const { cpuShares = 1024, user = '0', volumes = [], extraHosts = {} } = spec

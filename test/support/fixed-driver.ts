@@ -19,6 +19,7 @@ export function fixedDriver(socket: string): FixedDriver {
       runs: ['bundle', 'image'],
       modes: ['hot'],
       isolates: [],
+      networks: ['host'],
       limits: [],
       options: [],
       pause: false,

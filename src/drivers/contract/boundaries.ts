@@ -3,10 +3,14 @@ import { chmod, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { code, honours, hot, isolates, type Rig } from './rig.ts'
+import { NETWORKS, type Network } from '../driver.ts'
+import { code, gives, honours, hot, isolates, type Rig } from './rig.ts'
+import { specOf } from './support.ts'
 
 /** What of the machine a function cannot reach, where the driver states so. */
-export function boundaryContract({ it, probe }: Rig): void {
+export function boundaryContract(rig: Rig): void {
+  const { it, prepare, probe } = rig
+
   it('it can write into its temporary folder', [hot, code], async () => {
     const { get } = await probe()
     assert.equal(await get('writeTemporary'), 'mine')
@@ -36,6 +40,20 @@ export function boundaryContract({ it, probe }: Rig): void {
     assert.ok(lines.length < 10, `it sees ${lines.length}`)
   })
 
+  it('network: a spec that forgets or misspells it is refused', [], async () => {
+    for (const network of [undefined, '', 'bridge', 'None', 'toString'] as unknown as Network[])
+      await assert.rejects(prepare(specOf('probe', { network })), {
+        fault: 'bad-spec',
+        message: /^network must be one of none, outbound, host/,
+      })
+  })
+
+  it('network: one that is not stated is refused', [isolates('network')], async () => {
+    const missing = NETWORKS.filter((network) => !rig.driver.capabilities.networks.includes(network))
+    for (const network of missing)
+      await assert.rejects(prepare(specOf('probe', { network })), { fault: 'unsupported' })
+  })
+
   it('network none: there is loopback at the most', [hot, code, isolates('network')], async () => {
     const { get } = await probe({ network: 'none' })
     assert.deepEqual(
@@ -53,7 +71,7 @@ export function boundaryContract({ it, probe }: Rig): void {
     assert.deepEqual([port.connections(), abstract.connections()], [0, 0])
   })
 
-  it('network host: the machine can be reached', [hot, code], async () => {
+  it('network host: the machine can be reached', [hot, code, gives('host')], async () => {
     await using port = await listen({ host: '127.0.0.1', port: 0 })
     const { get } = await probe({ network: 'host' })
     assert.equal(await get('connect', { to: port.to }), 'connected')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { dirname } from 'node:path'
 import { code, hot, isolates, limits, type Rig } from './rig.ts'
-import { processesLeft } from './support.ts'
+import { processesLeft, specOf } from './support.ts'
 
 const MIB = 1024 ** 2
 
@@ -11,7 +11,15 @@ interface Filled {
 }
 
 /** What a function does against its limits, where the driver states that it keeps them. */
-export function limitsContract({ it, probe }: Rig): void {
+export function limitsContract({ it, prepare, probe }: Rig): void {
+  it('memory: a spec that forgets it is refused', [], async () => {
+    for (const memory of [undefined, Number.NaN] as unknown as number[])
+      await assert.rejects(prepare(specOf('probe', { memory })), {
+        fault: 'bad-spec',
+        message: /^memory must be a number of bytes, 0 for no limit, got/,
+      })
+  })
+
   it('memory: one that takes too much is ended, and it says so', [hot, code, limits('memory')], async () => {
     const { ask, container } = await probe({ memory: 96 * MIB })
     const broken = assert.rejects(ask('eat'))

@@ -8,6 +8,7 @@ import {
   type Cookie,
   type Driver,
   type Limit,
+  type Network,
   type SpecOption,
   StartError,
 } from '../driver.ts'
@@ -67,6 +68,10 @@ export const isolates =
   (boundary: Boundary): Need =>
   (capabilities) =>
     unless(capabilities.isolates.includes(boundary), `does not isolate ${boundary}`)
+export const gives =
+  (network: Network): Need =>
+  ({ networks }) =>
+    unless(networks.includes(network), `gives no network ${network}`)
 export const honours =
   (option: SpecOption): Need =>
   ({ options }) =>

@@ -1,4 +1,4 @@
-import { type Boundary, type Capabilities, METRICS, type SpecOption } from '../driver.ts'
+import { type Boundary, type Capabilities, METRICS, NETWORKS, type SpecOption } from '../driver.ts'
 
 /** What an engine says of itself, as far as it is used. */
 export interface EngineInfo {
@@ -37,6 +37,7 @@ export function capabilitiesOf(found: Found): Capabilities {
     // Only a folder of the machine's for the socket has no size: one that has no hot containers has none.
     limits: [...limitsOf(info), ...(shared && notInside !== undefined ? [] : (['disk'] as const))],
     options: [...options, ...(info.CPUShares ? (['cpuShares'] as const) : []), ...(shared ? VOLUMES : [])],
+    networks: NETWORKS,
     pause: true,
     measures: METRICS,
     trusts: `The kernel, and ${podman ? 'podman' : 'the Docker engine'}, which runs with its rights and not the node's.`,

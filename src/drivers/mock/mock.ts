@@ -21,6 +21,7 @@ import {
   type Driver,
   DriverError,
   LIMITS,
+  NETWORKS,
   type RunResult,
   SPEC_OPTIONS,
   type Stat,
@@ -65,6 +66,7 @@ export interface MockAnswer {
 const CAPABILITIES: Capabilities = {
   isolation: 'none',
   isolates: BOUNDARIES,
+  networks: NETWORKS,
   runs: ['bundle', 'image'],
   modes: ['hot', 'cold'],
   limits: LIMITS,

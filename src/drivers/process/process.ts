@@ -54,6 +54,7 @@ export async function processDriver(options: ProcessDriverOptions): Promise<Driv
   const capabilities: Capabilities = {
     isolation: 'none',
     isolates: [],
+    networks: ['host'],
     runs: ['bundle'],
     modes: ['hot', 'cold'],
     limits: [],

@@ -1,5 +1,5 @@
 import type { CgroupTree } from '../cgroup/cgroup.ts'
-import { type Capabilities, METRICS } from '../driver.ts'
+import { type Capabilities, METRICS, NETWORKS } from '../driver.ts'
 
 /** What of the sandbox this machine has. */
 export interface Found {
@@ -24,6 +24,7 @@ export function capabilitiesOf(found: Found): Capabilities {
       ...(users ? (['users'] as const) : []),
       ...(filter ? (['calls'] as const) : []),
     ],
+    networks: NETWORKS,
     runs: [...(bundles ? (['bundle'] as const) : []), ...(images ? (['image'] as const) : [])],
     modes: ['hot', 'cold'],
     // Everything that a container can write is a file system in memory with a size.
