@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
+import { type LeftOut, selectFiles } from './deploy/selection.ts'
 import { installDependencies } from './npm.ts'
 import {
   dependenciesOf,
@@ -30,14 +31,14 @@ export interface Bundle {
   readonly digest: string
   /** The file that starts the function. */
   readonly entry: string
+  readonly contents: readonly TreeFile[]
+  readonly leftOut: readonly LeftOut[]
   /** How many. */
   readonly files: number
   /** Bytes of `tar`. */
   readonly size: number
 }
 
-/** Never part of a bundle: dependencies are installed anew, the others are no part of the program. */
-const LEFT_OUT: ReadonlySet<string> = new Set(['node_modules', '.git', '.sluice'])
 const LOCKS: ReadonlySet<string> = new Set(['package-lock.json', 'npm-shrinkwrap.json'])
 
 /**
@@ -48,9 +49,10 @@ const LOCKS: ReadonlySet<string> = new Set(['package-lock.json', 'npm-shrinkwrap
 export async function packBundle(dir: string, options: PackOptions): Promise<Bundle> {
   const { signal, onProgress = () => {} } = options
   await checkFolder(dir)
-  const sources = await listTree(dir, (path) => LEFT_OUT.has(lastPart(path)), signal)
+  const { files: sources, leftOut, secrets } = await selectFiles(dir, signal)
+  for (const path of secrets) onProgress(`warning: ${path} is sent, since .sluiceignore asks for it`)
   const manifest = await readManifest(join(dir, 'package.json'))
-  const entry = findEntry(sources, manifest, dir)
+  const entry = findEntry(sources, manifest, dir, leftOut)
   if ((options.concurrency ?? 1) > 1 && usesFdk(manifest))
     throw new SluiceError('invalid', 'an FDK function serves one call at a time', {
       detail: `concurrency must be 1 with @fnproject/fdk, got ${options.concurrency}`,
@@ -71,7 +73,7 @@ export async function packBundle(dir: string, options: PackOptions): Promise<Bun
   await refuseTypeScriptPackages(copy.path, files)
   const tar = await makeTar(copy.path, files, signal)
   const digest = createHash('sha256').update(tar).digest('hex')
-  return { tar, digest, entry, files: files.length, size: tar.length }
+  return { tar, digest, entry, contents: files, leftOut, files: files.length, size: tar.length }
 }
 
 /** What only npm needs: links to programs, notes about where it got packages from, and settings with passwords. */
@@ -104,5 +106,3 @@ async function copyTree(
     throw error
   }
 }
-
-const lastPart = (path: string) => path.slice(path.lastIndexOf('/') + 1)

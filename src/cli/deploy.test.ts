@@ -287,3 +287,70 @@ test('without a folder the current one is deployed', async () => {
   const options = { cwd: `${dir.path}/cart`, env: { FN_API_URL: server.url } }
   assert.equal((await runCli(['deploy', '--app', 'shop'], options)).code, 0)
 })
+
+test('a folder without func.yaml is deployed under its own name with defaults, and one line says so', async () => {
+  await using server = await startFnServer()
+  await using dir = await tempDir()
+  await writeFiles(dir.path, { 'cart/func.ts': SOURCE })
+  const { code, stderr } = await deploy(server, dir.path)
+  assert.equal(code, 0, stderr)
+  assert.match(stderr, /^no func\.yaml in cart: the function is named cart and has defaults$/m)
+  assert.deepEqual(
+    [...server.items.fns.values()].map((fn) => [fn.name, fn['memory']]),
+    [['cart', undefined]],
+  )
+})
+
+test('what is left out is named, and never sent', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await writeFiles(dir.path, { 'cart/.env': 'PASSWORD=hush', 'cart/.gitignore': 'out/', 'cart/out/a': '' })
+  const { stderr } = await deploy(server, dir.path)
+  assert.match(stderr, /^not sent: \.env, out\/ \("!name" in \.sluiceignore brings one back\)$/m)
+  const [tar] = server.bundles.values()
+  assert.ok(tar && !tar.includes('hush'))
+})
+
+test('a secret that .sluiceignore asks for is sent with a warning', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await writeFiles(dir.path, { 'cart/.env': 'A=1', 'cart/.sluiceignore': '!.env' })
+  const { stderr } = await deploy(server, dir.path)
+  assert.match(stderr, /^warning: \.env is sent, since \.sluiceignore asks for it$/m)
+})
+
+test('--dry-run lists what would be sent and asks no server', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await writeFiles(dir.path, { 'cart/.env': 'A=1' })
+  const { code, stdout } = await deploy(server, dir.path, '--dry-run')
+  assert.equal(code, 0)
+  const lines = [
+    '2 files    180 B',
+    'func.ts    34 B',
+    'func.yaml  146 B',
+    '.env       left out: may be a secret',
+  ]
+  assert.equal(stdout, `${lines.join('\n')}\n`)
+  assert.deepEqual(server.lines(), [])
+})
+
+test('--verbose lists what is sent', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  assert.match((await deploy(server, dir.path, '--verbose')).stderr, /^func\.ts +35 B$/m)
+})
+
+test('a program that git ignores is refused with the line that brings it back', async () => {
+  await using server = await startFnServer()
+  await using dir = await tempDir()
+  const manifest = JSON.stringify({ main: 'dist/func.js' })
+  await writeFiles(dir.path, {
+    'cart/package.json': manifest,
+    'cart/dist/func.js': SOURCE,
+    'cart/.gitignore': 'dist/',
+  })
+  const { code, stderr } = await deploy(server, dir.path)
+  assert.equal(code, 2)
+  assert.match(stderr, /^sluice: dist\/, which is to run, is left out by \.gitignore: write "!dist\/" into/m)
+})

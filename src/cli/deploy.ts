@@ -6,14 +6,16 @@ import type { Bundle } from './bundle.ts'
 import type { Client } from './client.ts'
 import { type CommandFactory, withExamples } from './command.ts'
 import { putFunction, putTriggers } from './deploy/put.ts'
-import { type Deployed, showReport, toJson } from './deploy/report.ts'
+import { type BundleSummary, type Deployed, showReport, toJson } from './deploy/report.ts'
 import type { FuncFile } from './func-file.ts'
-import { type Io, note, printJson, warn } from './io.ts'
+import { type Io, note, print, printJson, warn } from './io.ts'
 import { withClient } from './with-client.ts'
 
 interface Options {
   readonly app: string
   readonly createApp: boolean
+  readonly dryRun?: boolean
+  readonly verbose?: boolean
   readonly json?: boolean
 }
 
@@ -28,22 +30,33 @@ export const deployCommand: CommandFactory = (io) =>
       .requiredOption('--app <app>', 'name of the app')
       .option('--create-app', 'create the app when it is missing (the default)', true)
       .option('--no-create-app', 'fail when the app is missing')
+      .option('--dry-run', 'list what would be sent, and send nothing')
+      .option('--verbose', 'list the files that are sent')
       .option('--json', 'print JSON')
       .action((folder: string, options: Options) => deploy(io, folder, options)),
     'sluice deploy --app myapp',
     'sluice deploy --app myapp hello',
+    'sluice deploy --app myapp hello --dry-run',
   )
 
 async function deploy(io: Io, folder: string, options: Options): Promise<void> {
   const { readFuncFile } = await import('./func-file.ts')
   const dir = resolve(io.cwd, folder)
-  const { func, warnings } = await readFuncFile(dir)
+  const { func, path, warnings } = await readFuncFile(dir)
   for (const warning of warnings) warn(io, warning)
+  const makeBundle = async () => {
+    if (func.image !== undefined) return undefined
+    const bundle = await pack(io, dir, func, options)
+    if (path === undefined)
+      note(io, `no func.yaml in ${folder}: the function is named ${func.name} and has defaults`)
+    return bundle
+  }
+  if (options.dryRun) return await showDryRun(io, func, await makeBundle(), options)
 
   await withClient(io, async (client) => {
     const existing = await client.findApp(options.app) // before the slow part: is the server there at all?
     if (existing === undefined && !options.createApp) await client.app(options.app)
-    const bundle = func.image === undefined ? await pack(io, dir, func) : undefined
+    const bundle = await makeBundle()
 
     const app = existing ?? (await createApp(client, options.app))
     const uploaded = bundle !== undefined && (await upload(io, client, bundle))
@@ -52,7 +65,7 @@ async function deploy(io: Io, folder: string, options: Options): Promise<void> {
     const report: Deployed = {
       app,
       appChange: existing === undefined ? 'created' : 'unchanged',
-      bundle: bundle && { ...withoutTar(bundle), uploaded },
+      bundle: bundle && { ...withoutFiles(bundle), uploaded },
       put,
       triggers: await putTriggers(client, put.fn, func),
     }
@@ -61,14 +74,31 @@ async function deploy(io: Io, folder: string, options: Options): Promise<void> {
   })
 }
 
-async function pack(io: Io, dir: string, func: FuncFile): Promise<Bundle> {
+async function pack(io: Io, dir: string, func: FuncFile, options: Options): Promise<Bundle> {
   const { packBundle } = await import('./bundle.ts')
-  return await packBundle(dir, {
+  const { explainLeftOut, formatContents } = await import('./deploy/contents.ts')
+  const bundle = await packBundle(dir, {
     signal: io.signal,
     onProgress: (line) => note(io, line),
     concurrency: func.concurrency ?? 1,
     env: io.env,
   })
+  const leftOut = explainLeftOut(bundle)
+  if (options.verbose && !options.dryRun) note(io, formatContents(io, bundle))
+  else if (leftOut !== undefined && !options.dryRun) note(io, leftOut)
+  return bundle
+}
+
+async function showDryRun(
+  io: Io,
+  func: FuncFile,
+  bundle: Bundle | undefined,
+  { json }: Options,
+): Promise<void> {
+  if (json)
+    printJson(io, bundle ? { ...withoutFiles(bundle), contents: bundle.contents } : { image: func.image })
+  else if (bundle === undefined) print(io, `No file would be sent: ${func.name} is the image ${func.image}`)
+  else print(io, (await import('./deploy/contents.ts')).formatContents(io, bundle))
 }
 
 /** Another deploy may create the same app at the same moment: then that one is it. */
@@ -89,6 +119,4 @@ async function upload(io: Io, client: Client, bundle: Bundle): Promise<boolean> 
   return true
 }
 
-function withoutTar({ tar: _, ...rest }: Bundle): Omit<Bundle, 'tar'> {
-  return rest
-}
+const withoutFiles = ({ tar: _, contents: __, ...rest }: Bundle): BundleSummary => rest

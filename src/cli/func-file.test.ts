@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { basename } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
@@ -144,12 +145,13 @@ test('any text is either read or refused with a SluiceError', () => {
   )
 })
 
-test('a folder without a func file is answered with what to do', async () => {
+test('without a func file the function has the name of its folder', async () => {
   await using dir = await tempDir()
-  await assert.rejects(readFuncFile(dir.path), {
-    code: 'not-found',
-    message: `no func.yaml in ${dir.path}`,
-    detail: /sluice init/,
+  const read = await readFuncFile(dir.path)
+  assert.deepEqual(read, {
+    func: { name: basename(dir.path), triggers: [] },
+    path: undefined,
+    warnings: [],
   })
 })
 

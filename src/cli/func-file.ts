@@ -95,22 +95,28 @@ const TRIGGER_RULES: Readonly<Record<string, Rule>> = {
 /** Keys of Fn's own tool that mean nothing here and harm nobody. */
 const OF_OTHERS = new Set(['build', 'build_image', 'run_image', 'cmd', 'entrypoint', 'expects'])
 
+/** What a folder's func file says, or `undefined` in place of its path when it has none. */
+export interface ReadFuncFile {
+  readonly func: FuncFile
+  readonly path: string | undefined
+  /** Sentences. */
+  readonly warnings: readonly string[]
+}
+
 /**
- * Reads the `func.yaml` (or `func.yml`) of a folder; `warnings` are sentences.
- * @throws SluiceError `not-found` without a file, `invalid` naming file, key, rule and value
+ * Reads the `func.yaml` (or `func.yml`) of a folder. Without one the function has the folder's name and defaults.
+ * @throws SluiceError `invalid` naming file, key, rule and value
  */
-export async function readFuncFile(dir: string): Promise<{ func: FuncFile; warnings: string[] }> {
+export async function readFuncFile(dir: string): Promise<ReadFuncFile> {
   for (const name of ['func.yaml', 'func.yml']) {
     const path = join(dir, name)
     const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined // what is no folder is refused later
       throw new SluiceError('invalid', `${path} cannot be read`, { cause: error, detail: error.message })
     })
-    if (content !== undefined) return parseFuncFile(content, path, basename(dir))
+    if (content !== undefined) return { ...parseFuncFile(content, path, basename(dir)), path }
   }
-  throw new SluiceError('not-found', `no func.yaml in ${dir}`, {
-    detail: 'name the folder of a function, or make one with "sluice init <name>"',
-  })
+  return { func: { name: basename(dir), triggers: [] }, path: undefined, warnings: [] }
 }
 
 /** @param fallbackName the function's name when the file has none */

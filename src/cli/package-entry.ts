@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
+import type { LeftOut } from './deploy/selection.ts'
 import type { TreeFile } from './tar.ts'
 
 /** The parts of a package.json that a deploy looks at. */
@@ -39,23 +40,44 @@ export const dependenciesOf = (manifest: Manifest | undefined): string[] =>
 
 export const usesFdk = (manifest: Manifest | undefined): boolean => dependenciesOf(manifest).includes(FDK)
 
-/** The file that starts the function: `func.{ts,mts,js,mjs,cjs}`, else package.json's `main`, else `func.{sh,py}`. */
-export function findEntry(files: readonly TreeFile[], manifest: Manifest | undefined, dir: string): string {
+/**
+ * The file that starts the function: `func.{ts,mts,js,mjs,cjs}`, else package.json's `main`, else `func.{sh,py}`.
+ * @param leftOut what is there and not sent, so that an error can tell
+ */
+export function findEntry(
+  files: readonly TreeFile[],
+  manifest: Manifest | undefined,
+  dir: string,
+  leftOut: readonly LeftOut[] = [],
+): string {
   const has = new Set(files.map((file) => file.path))
   const module = MODULES.find((name) => has.has(name))
   if (module !== undefined) return module
   if (typeof manifest?.main === 'string') {
     const main = posix.normalize(manifest.main).replace(/\/$/, '')
-    const found = [main, `${main}.js`, posix.join(main, 'index.js')].find((name) => has.has(name)) // as Node does
+    const candidates = [main, `${main}.js`, posix.join(main, 'index.js')] // as Node does
+    const found = candidates.find((name) => has.has(name))
     if (found !== undefined) return found
+    refuseLeftOut(candidates, leftOut)
     throw new SluiceError('invalid', `"main" of package.json in ${dir} names no file of the folder`, {
       detail: `got ${JSON.stringify(manifest.main)}`,
     })
   }
   const script = SCRIPTS.find((name) => has.has(name))
   if (script !== undefined) return script
+  refuseLeftOut(ENTRIES, leftOut)
   throw new SluiceError('invalid', `nothing to run in ${dir}`, {
     detail: `put the function in one of ${ENTRIES.join(', ')}, or name its file as "main" in package.json`,
+  })
+}
+
+/** The usual case: the build's output is not git's, and it is what runs. */
+function refuseLeftOut(names: readonly string[], leftOut: readonly LeftOut[]): void {
+  const rule = leftOut.find(({ path }) => names.some((name) => name === path || name.startsWith(path)))
+  if (rule === undefined) return
+  const { path, why } = rule
+  throw new SluiceError('invalid', `${path}, which is to run, is left out by ${why}`, {
+    detail: `write "!${path}" into .sluiceignore`,
   })
 }
 

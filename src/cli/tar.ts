@@ -15,13 +15,13 @@ export interface TreeFile {
 }
 
 /**
- * The regular files below `root`, sorted bytewise by path. `skip` sees each relative path and leaves out what it
- * is true of, folders with all they hold.
+ * The regular files below `root`, sorted bytewise by path. `skip` sees each relative path, a folder's before those
+ * in it, and leaves out what it is true of, folders with all they hold.
  * @throws SluiceError `invalid` naming a link, or anything else that is neither file nor folder
  */
 export async function listTree(
   root: string,
-  skip: (path: string) => boolean,
+  skip: (path: string, folder: boolean) => boolean | Promise<boolean>,
   signal: AbortSignal,
 ): Promise<TreeFile[]> {
   const files: TreeFile[] = []
@@ -30,7 +30,7 @@ export async function listTree(
     signal.throwIfAborted()
     for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`
-      if (skip(path)) continue
+      if (await skip(path, entry.isDirectory())) continue
       if (entry.isDirectory()) folders.push(path)
       else if (entry.isFile()) {
         const { size, mode } = await lstat(join(root, path))

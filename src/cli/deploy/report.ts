@@ -6,10 +6,12 @@ import { formatTable, type Io, paint, print } from '../io.ts'
 import type { FieldChange } from './changes.ts'
 import type { Change, PutFunction, PutTrigger } from './put.ts'
 
+export type BundleSummary = Omit<Bundle, 'tar' | 'contents'>
+
 export interface Deployed {
   readonly app: App
   readonly appChange: Change
-  readonly bundle: (Omit<Bundle, 'tar'> & { readonly uploaded: boolean }) | undefined
+  readonly bundle: (BundleSummary & { readonly uploaded: boolean }) | undefined
   readonly put: PutFunction
   readonly triggers: readonly PutTrigger[]
 }
