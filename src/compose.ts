@@ -89,6 +89,7 @@ export async function startSluice(settings: StartSettings, world: World): Promis
       ...world,
       nodes: nodes.map(({ address }) => formatAddress(address)),
       token,
+      hosts: world.environment.allowedHosts,
       version: version(),
     }),
   )
@@ -115,7 +116,8 @@ export async function startNodeRole(
 /** One balancer alone. */
 export async function startBalancerRole(settings: BalancerSettings, world: World): Promise<Balancer> {
   const token = requireToken(world.environment.token, settings.listen, settings.admin)
-  return startBalancer({ ...settings, ...world, token, version: version() })
+  const hosts = world.environment.allowedHosts
+  return startBalancer({ ...settings, ...world, token, hosts, version: version() })
 }
 
 /** Sluice's own version. */
@@ -173,6 +175,7 @@ function serveNode(
     pause: pauseRule(environment.freezeIdle),
     token,
     publicUrl: environment.publicUrl,
+    hosts: environment.allowedHosts,
     maxRequestSize: environment.maxRequestSize,
     maxResponseSize: environment.maxResponseSize,
     maxResponseHeadSize: environment.maxResponseHeadSize,

@@ -1,6 +1,7 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { ERRORS, messageOf, SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import { hostCheck } from '../host/known-hosts.ts'
 import { tokenCheck } from '../host/token.ts'
 import type { StatsPage } from './stats.ts'
 
@@ -22,12 +23,14 @@ export interface AdminOptions {
   readonly nodes: NodeList
   stats(since?: string): BalancerStats
   readonly token: string | undefined
+  /** What it goes by without a token, besides the loopback names. */
+  readonly hosts?: readonly string[] | undefined
   readonly version: string
   readonly log: Logger
 }
 
 /** The admin port: `/1/lb/*` behind the token, and what a probe asks. */
-export function adminServer({ nodes, stats, token, version, log }: AdminOptions): FastifyInstance {
+export function adminServer({ nodes, stats, token, hosts, version, log }: AdminOptions): FastifyInstance {
   const app = fastify({ forceCloseConnections: true })
   // Clients of 2017 send their JSON under any content type, or none.
   app.removeAllContentTypeParsers()
@@ -46,9 +49,11 @@ export function adminServer({ nodes, stats, token, version, log }: AdminOptions)
   app.get('/healthz', async () => ({ status: 'ok' }))
 
   const allowed = tokenCheck(token)
+  const checkHost = hostCheck(token, hosts)
   app.register(
     async (lb) => {
       lb.addHook('onRequest', async (request) => {
+        checkHost(request.headers.host)
         if (!allowed(request.headers.authorization)) throw new SluiceError('unauthorized')
       })
       lb.get('/nodes', async () => ({ nodes: nodes.list() }))

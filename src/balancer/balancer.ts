@@ -33,6 +33,8 @@ export interface BalancerOptions {
    * health checks. Without one everybody who reaches the ports may.
    */
   readonly token: string | undefined
+  /** What the admin port goes by without a token, besides the loopback names; in lower case. @default nothing */
+  readonly hosts?: readonly string[] | undefined
   /** Sluice's own version, for `/version` of the admin port. */
   readonly version: string
   /** Milliseconds between two checks of a node. @default 3000 */
@@ -102,7 +104,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     inflight: Object.fromEntries(members.all.map((state) => [state.name, state.inflight])),
   })
 
-  const app = adminServer({ nodes, stats, token, version, log })
+  const app = adminServer({ nodes, stats, token, hosts: options.hosts, version, log })
   undo.defer(() => app.close())
   undo.defer(() => close(app.server))
   await app.ready()

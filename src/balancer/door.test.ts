@@ -46,7 +46,7 @@ const SPELLINGS = [
 ]
 
 const raw = (method: string, target: string, headers = ''): string =>
-  `${method} ${target} HTTP/1.1\r\nHost: h\r\nUser-Agent: t\r\n${headers}Content-Length: 0\r\nConnection: close\r\n\r\n`
+  `${method} ${target} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: t\r\n${headers}Content-Length: 0\r\nConnection: close\r\n\r\n`
 const statusOf = (answer: string): number => Number(answer.split(' ', 2)[1])
 
 for (const token of ['hush', undefined])

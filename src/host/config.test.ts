@@ -63,3 +63,15 @@ test('a value that is none is refused, naming variable, rule and value', () => {
       `${name}=${value}`,
     )
 })
+
+test('hosts are named without their ports, that of the public address among them', () => {
+  const { allowedHosts } = readEnvironment({
+    FN_ALLOWED_HOSTS: 'Laptop.example:8080, [FD00::1]:80, 10.0.0.1',
+    FN_PUBLIC_LB_URL: 'https://faas.example.com:8443/base/',
+  })
+  assert.deepEqual(allowedHosts, ['laptop.example', 'fd00::1', '10.0.0.1', 'faas.example.com'])
+  assert.throws(
+    () => readEnvironment({ FN_ALLOWED_HOSTS: 'https://a.example' }),
+    /FN_ALLOWED_HOSTS must list/,
+  )
+})

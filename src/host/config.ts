@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { nameOf } from './known-hosts.ts'
 
 /** What the environment sets (api-v2 §11). `<NAME>_FILE` names a file that holds the value. */
 export interface Environment {
@@ -10,6 +11,8 @@ export interface Environment {
   readonly token: string | undefined
   /** Base of the endpoint annotations, without a trailing slash. @default the request's own host */
   readonly publicUrl: string | undefined
+  /** Hosts that a server without a token goes by besides the loopback ones: FN_ALLOWED_HOSTS, and that of `publicUrl`. */
+  readonly allowedHosts: readonly string[]
   /** Largest request body in bytes; 0 = no limit. @default 0 */
   readonly maxRequestSize: number
   /** Largest body of a function's answer in bytes; 0 = no limit. @default 0 */
@@ -94,6 +97,7 @@ export function readEnvironment(
     apiUrl: (text('FN_API_URL') ?? 'http://127.0.0.1:8080').replace(/\/+$/, ''),
     token: text('FN_TOKEN'),
     publicUrl: text('FN_PUBLIC_LB_URL')?.replace(/\/+$/, ''),
+    allowedHosts: readHosts(text('FN_ALLOWED_HOSTS'), text('FN_PUBLIC_LB_URL')),
     maxRequestSize: bytes('FN_MAX_REQUEST_SIZE'),
     maxResponseSize: bytes('FN_MAX_RESPONSE_SIZE'),
     maxResponseHeadSize: bytes('FN_MAX_HDR_RESPONSE_SIZE'),
@@ -136,6 +140,15 @@ function readOrigins(value: string | undefined): string[] {
 function originOf(text: string): string | undefined {
   const url = URL.parse(text)
   return url && url.host !== '' ? `${url.protocol}//${url.host}` : undefined
+}
+
+function readHosts(value: string | undefined, publicUrl: string | undefined): string[] {
+  const own = publicUrl === undefined ? undefined : URL.parse(publicUrl)?.host
+  return [...listOf(value), ...(own ? [own] : [])].map((host) => {
+    const name = nameOf(host)
+    if (name !== undefined) return name
+    throw new RangeError(`FN_ALLOWED_HOSTS must list hosts like faas.example.com, got ${host}`)
+  })
 }
 
 function readHeaderNames(value: string | undefined): string[] {

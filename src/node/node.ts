@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import fastify, { type FastifyInstance } from 'fastify'
 import { apiPlugin } from '../api/api.ts'
-import type { CorsOptions } from '../api/cors.ts'
+import { type CorsOptions, refuseForeign } from '../api/cors.ts'
 import { FASTIFY_OPTIONS, jsonErrors } from '../api/errors.ts'
 import { type Clock, limit, sleep } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -9,6 +9,7 @@ import type { Logger } from '../core/logger.ts'
 import { isCall, originForm } from '../core/routes.ts'
 import { bundleDigest } from '../core/words.ts'
 import type { Driver, Source } from '../drivers/driver.ts'
+import { hostCheck } from '../host/known-hosts.ts'
 import { type Address, close, formatAddress, listen } from '../host/listen.ts'
 import { tokenCheck } from '../host/token.ts'
 import { type PauseRule, Runner } from '../runner/runner.ts'
@@ -42,6 +43,8 @@ export interface NodeOptions {
   /** Of `/v2` and `/node/*`; without one, everybody who reaches the port may. */
   readonly token: string | undefined
   readonly publicUrl: string | undefined
+  /** What the node goes by while it has no token, besides the loopback names; in lower case. @default nothing */
+  readonly hosts?: readonly string[] | undefined
   /** Bytes; 0 = no limit. */
   readonly maxRequestSize: number
   /** Bytes; 0 = no limit. */
@@ -132,6 +135,7 @@ async function serveNode(
   control: ControlContext,
 ): Promise<{ app: FastifyInstance; server: Server }> {
   const allowed = tokenCheck(options.token)
+  const checkHost = hostCheck(options.token, options.hosts)
   const app = fastify({
     ...FASTIFY_OPTIONS,
     bodyLimit: Number.MAX_SAFE_INTEGER, // the API has limits of its own
@@ -161,9 +165,11 @@ async function serveNode(
   jsonErrors(app, options.log)
   app.addHook('onRequest', async (request) => {
     // The route, not the URL: `/%6eode/load` is the same route.
-    if (isGuarded(request.routeOptions.url) && !allowed(request.headers.authorization)) {
-      throw new SluiceError('unauthorized')
-    }
+    const { url = '' } = request.routeOptions
+    if (isGuarded(url) || url.startsWith('/v2')) checkHost(request.headers.host)
+    if (!isGuarded(url)) return
+    if (!allowed(request.headers.authorization)) throw new SluiceError('unauthorized')
+    refuseForeign(request, options.cors?.origins)
   })
   // What was changed through this node is in force before the change is acknowledged.
   app.addHook('onSend', async (request) => {
@@ -193,7 +199,7 @@ async function serveNode(
 }
 
 /** What only operators and balancers may ask; the API guards itself. */
-const isGuarded = (route = '') => route.startsWith('/node/') || route === '/metrics'
+const isGuarded = (route: string) => route.startsWith('/node/') || route === '/metrics'
 
 async function fetchSource(image: string, bundles: BundleCache): Promise<Source> {
   const digest = bundleDigest(image)
