@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { listen } from '../host/listen.ts'
+import { bodiesContract } from './bodies.contract.ts'
 import type { Exchange, Forwarder, ForwardFailure, Receiver, RequestBody, RequestHead } from './forwarder.ts'
 
 /** Milliseconds. */
@@ -138,6 +139,8 @@ export function forwarderContract(name: string, make: (timeouts: Timeouts) => Fo
       running.abort()
       await cut.promise
     })
+
+    bodiesContract(() => make({}))
 
     test('a node that is forgotten finishes its exchanges', async () => {
       const held = Promise.withResolvers<() => void>()

@@ -10,6 +10,7 @@ import { type Body, bodyOf } from './body.ts'
 import type { Forwarder, ForwardFailure, RequestHead } from './forwarder.ts'
 import type { FunctionTable } from './functions.ts'
 import { type Reply, replyTrailers, requestHeaders, splitReply } from './heads.ts'
+import { requestSource } from './http-client.ts'
 import type { Members } from './members.ts'
 import { readSignals, type Signals } from './signals.ts'
 import type { Stats } from './stats.ts'
@@ -75,7 +76,7 @@ export class Passage {
     try {
       const headers = requestHeaders(this.#req, this.#callId)
       this.#head = { method: this.#req.method as string, target: this.#target, headers }
-      this.#body = bodyOf(this.#req, this.#plane.maxRequestSize)
+      this.#body = bodyOf(requestSource(this.#req), this.#plane.maxRequestSize)
       this.#body.whenReady(() => this.#next())
     } catch (error) {
       this.#answer(SluiceError.from(error))
