@@ -326,9 +326,9 @@ test('--dry-run lists what would be sent and asks no server', async () => {
   const { code, stdout } = await deploy(server, dir.path, '--dry-run')
   assert.equal(code, 0)
   const lines = [
-    '2 files    180 B',
-    'func.ts    34 B',
-    'func.yaml  146 B',
+    '2 files    185 B',
+    'func.ts    35 B',
+    'func.yaml  150 B',
     '.env       left out: may be a secret',
   ]
   assert.equal(stdout, `${lines.join('\n')}\n`)
