@@ -20,6 +20,8 @@ export interface PackOptions {
   readonly onProgress?: (line: string) => void
   /** Calls one container will serve at once; more than 1 is refused for FDK functions. @default 1 */
   readonly concurrency?: number
+  /** Sees the folder as it will be, with its dependencies, before it is packed; what it throws ends the deploy. */
+  readonly check?: (dir: string, entry: string) => Promise<void>
   /** Of npm. @default the process's own */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
 }
@@ -71,6 +73,7 @@ export async function packBundle(dir: string, options: PackOptions): Promise<Bun
   }
   const files = await listTree(copy.path, isOfNpm, signal)
   await refuseTypeScriptPackages(copy.path, files)
+  await options.check?.(copy.path, entry)
   const tar = await makeTar(copy.path, files, signal)
   const digest = createHash('sha256').update(tar).digest('hex')
   return { tar, digest, entry, contents: files, leftOut, files: files.length, size: tar.length }

@@ -23,7 +23,10 @@ async function makeFolder(yaml = YAML): Promise<Awaited<ReturnType<typeof tempDi
 }
 
 const deploy = (server: FnServer, cwd: string, ...flags: string[]) =>
-  runCli(['deploy', '--app', 'shop', ...flags, 'cart'], { cwd, env: { FN_API_URL: server.url } })
+  runCli(['deploy', '--app', 'shop', '--no-check', ...flags, 'cart'], {
+    cwd,
+    env: { FN_API_URL: server.url },
+  })
 
 test('a first deploy creates the app, the function and its triggers from the uploaded folder', async () => {
   await using server = await startFnServer()
@@ -109,7 +112,7 @@ test('deploying the same folder again changes nothing', async () => {
   const before = server.requests.length
   const { stdout } = await deploy(server, dir.path)
   const methods = server.requests.slice(before).map(({ method }) => method)
-  assert.deepEqual(methods, ['GET', 'HEAD', 'GET', 'GET'])
+  assert.deepEqual(methods, ['GET', 'GET', 'HEAD', 'GET'])
   assert.equal(stdout.match(/unchanged/g)?.length, 4)
 })
 
@@ -353,4 +356,29 @@ test('a program that git ignores is refused with the line that brings it back', 
   const { code, stderr } = await deploy(server, dir.path)
   assert.equal(code, 2)
   assert.match(stderr, /^sluice: dist\/, which is to run, is left out by \.gitignore: write "!dist\/" into/m)
+})
+
+test('a program that cannot run is refused before anything is changed, and sent with --no-check', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await writeFiles(dir.path, { 'cart/func.ts': 'enum A { B }\nexport default () => A.B\n' })
+  const options = { cwd: dir.path, env: { FN_API_URL: server.url } }
+  const { code, stderr } = await runCli(['deploy', '--app', 'shop', 'cart'], options)
+  assert.equal(code, 2)
+  assert.match(stderr, /^sluice: func\.ts:1: SyntaxError: TypeScript enum is not supported/)
+  assert.deepEqual(server.lines(), ['GET /v2/apps'])
+  assert.equal((await deploy(server, dir.path)).code, 0)
+})
+
+test('the check sees the config of the app, the function and the file', async () => {
+  await using server = await startFnServer()
+  await using dir = await makeFolder()
+  await deploy(server, dir.path)
+  Object.assign(server.items.apps.get('apps-1') ?? {}, { config: { A: '1' } })
+  Object.assign(server.items.fns.get('fns-1')?.['config'] ?? {}, { B: '2' })
+  const needs = `if (!['A', 'B', 'LIMIT'].every((key) => process.env[key])) throw 1\n${SOURCE}`
+  await writeFiles(dir.path, { 'cart/func.ts': needs })
+  const options = { cwd: dir.path, env: { FN_API_URL: server.url } }
+  const { code, stderr } = await runCli(['deploy', '--app', 'shop', 'cart'], options)
+  assert.equal(code, 0, stderr)
 })

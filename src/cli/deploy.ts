@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { SluiceError } from '../core/errors.ts'
-import { type App, bundleImage } from '../core/words.ts'
+import { type App, bundleImage, type Config } from '../core/words.ts'
 import type { Bundle } from './bundle.ts'
 import type { Client } from './client.ts'
 import { type CommandFactory, withExamples } from './command.ts'
@@ -14,6 +14,7 @@ import { withClient } from './with-client.ts'
 interface Options {
   readonly app: string
   readonly createApp: boolean
+  readonly check: boolean
   readonly dryRun?: boolean
   readonly verbose?: boolean
   readonly json?: boolean
@@ -30,6 +31,8 @@ export const deployCommand: CommandFactory = (io) =>
       .requiredOption('--app <app>', 'name of the app')
       .option('--create-app', 'create the app when it is missing (the default)', true)
       .option('--no-create-app', 'fail when the app is missing')
+      .option('--check', 'load the function once before it is sent (the default)', true)
+      .option('--no-check', 'send it as it is')
       .option('--dry-run', 'list what would be sent, and send nothing')
       .option('--verbose', 'list the files that are sent')
       .option('--json', 'print JSON')
@@ -44,9 +47,9 @@ async function deploy(io: Io, folder: string, options: Options): Promise<void> {
   const dir = resolve(io.cwd, folder)
   const { func, path, warnings } = await readFuncFile(dir)
   for (const warning of warnings) warn(io, warning)
-  const makeBundle = async () => {
+  const makeBundle = async (config: Config = {}) => {
     if (func.image !== undefined) return undefined
-    const bundle = await pack(io, dir, func, options)
+    const bundle = await pack(io, dir, func, { ...options, config: { ...config, ...func.config } })
     if (path === undefined)
       note(io, `no func.yaml in ${folder}: the function is named ${func.name} and has defaults`)
     return bundle
@@ -56,12 +59,13 @@ async function deploy(io: Io, folder: string, options: Options): Promise<void> {
   await withClient(io, async (client) => {
     const existing = await client.findApp(options.app) // before the slow part: is the server there at all?
     if (existing === undefined && !options.createApp) await client.app(options.app)
-    const bundle = await makeBundle()
+    const held = existing && (await client.findFn(existing, func.name))
+    const bundle = await makeBundle({ ...existing?.config, ...held?.config })
 
     const app = existing ?? (await createApp(client, options.app))
     const uploaded = bundle !== undefined && (await upload(io, client, bundle))
     const image = bundle === undefined ? (func.image ?? '') : bundleImage(bundle.digest)
-    const put = await putFunction(client, app, func, image)
+    const put = await putFunction(client, app, func, image, held)
     const report: Deployed = {
       app,
       appChange: existing === undefined ? 'created' : 'unchanged',
@@ -74,18 +78,29 @@ async function deploy(io: Io, folder: string, options: Options): Promise<void> {
   })
 }
 
-async function pack(io: Io, dir: string, func: FuncFile, options: Options): Promise<Bundle> {
+async function pack(
+  io: Io,
+  dir: string,
+  func: FuncFile,
+  { check, config, dryRun, verbose }: Options & { readonly config: Config },
+): Promise<Bundle> {
   const { packBundle } = await import('./bundle.ts')
   const { explainLeftOut, formatContents } = await import('./deploy/contents.ts')
+  const { checkProgram } = await import('./deploy/check.ts')
+  const { signal, env } = io
+  const { format = 'http-stream', concurrency = 1 } = func
   const bundle = await packBundle(dir, {
-    signal: io.signal,
-    onProgress: (line) => note(io, line),
-    concurrency: func.concurrency ?? 1,
-    env: io.env,
+    ...{ signal, env, concurrency, onProgress: (line: string) => note(io, line) },
+    ...(check && {
+      async check(dir: string, entry: string) {
+        const warning = await checkProgram({ dir, entry, format, config, signal })
+        if (warning !== undefined) warn(io, warning)
+      },
+    }),
   })
   const leftOut = explainLeftOut(bundle)
-  if (options.verbose && !options.dryRun) note(io, formatContents(io, bundle))
-  else if (leftOut !== undefined && !options.dryRun) note(io, leftOut)
+  if (verbose && !dryRun) note(io, formatContents(io, bundle))
+  else if (leftOut !== undefined && !dryRun) note(io, leftOut)
   return bundle
 }
 

@@ -24,8 +24,9 @@ export async function putFunction(
   app: App,
   func: FuncFile,
   image: string,
+  known?: Fn,
 ): Promise<PutFunction> {
-  const existing = await client.findFn(app, func.name)
+  const existing = known ?? (await client.findFn(app, func.name))
   if (existing === undefined) {
     const { body, fields } = newFn(func, image)
     const fn = await client.create('fns', { app_id: app.id, name: func.name, ...body })
