@@ -15,6 +15,7 @@ runtime: ${runtime}
 memory: 128
 timeout: 30
 content_type: application/json
+# network: true   # a function reaches no network unless it asks for one
 triggers:
   - name: ${JSON.stringify(name)}
     type: http

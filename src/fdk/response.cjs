@@ -88,16 +88,33 @@ async function stream(res, body) {
 }
 
 /**
+ * @param {unknown} error
+ * @returns {string | undefined} what to do about it, when that is known
+ */
+function logError(error) {
+  console.error('Error in function:', error)
+  const hint = require('./no-network.cjs').hintFor(error)
+  if (hint) console.error(hint)
+  return hint
+}
+exports.logError = logError
+
+/**
  * The reply of a function that threw: the log has the stack, the agent the text.
  * Once a head is out only the connection can tell.
  * @param {ServerResponse} res
  * @param {unknown} error
  */
 exports.sendError = (res, error) => {
-  console.error('Error in function:', error)
+  const hint = logError(error)
   if (res.headersSent) return void res.destroy()
   for (const name of res.getHeaderNames()) res.removeHeader(name)
-  json(res, 502, 'Exception in function, consult logs for details', String(error))
+  json(
+    res,
+    502,
+    'Exception in function, consult logs for details',
+    hint ? `${error}; ${hint}` : String(error),
+  )
 }
 
 /**

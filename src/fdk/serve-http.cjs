@@ -11,7 +11,7 @@ const { buffer } = require('node:stream/consumers')
 const { makeContext } = require('./context.cjs')
 const { fromHeaders, toRequest } = require('./environment.cjs')
 const { bodyOf, isEmpty } = require('./request.cjs')
-const { DROPPED, json, toReply } = require('./response.cjs')
+const { DROPPED, json, logError, toReply } = require('./response.cjs')
 const { makeServer } = require('./serve.cjs')
 const { takeStdout } = require('./stdout.cjs')
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
@@ -65,7 +65,7 @@ async function run(handler, request, ctx) {
     const { body, ...head } = toReply(await handler(request, ctx))
     return { ...head, bytes: body instanceof Uint8Array ? body : await buffer(/** @type {any} */ (body)) }
   } catch (error) {
-    console.error('Error in function:', error)
+    logError(error)
     return undefined
   }
 }

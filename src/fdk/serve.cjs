@@ -5,7 +5,7 @@ const fs = require('node:fs')
 const http = require('node:http')
 const { makeContext } = require('./context.cjs')
 const request = require('./request.cjs')
-const { json, send, sendError, toReply } = require('./response.cjs')
+const { json, logError, send, sendError, toReply } = require('./response.cjs')
 
 /** @typedef {(request: Request, ctx: import('./context.cjs').Context) => unknown} Handler */
 
@@ -100,7 +100,7 @@ exports.serveOnce = async (handler) => {
     const reply = toReply(await handler(toRequest(fromProcess(), body, ctx.signal), ctx))
     await pipeline(reply.body instanceof Uint8Array ? [reply.body] : reply.body, stdout)
   } catch (error) {
-    console.error('Error in function:', error)
+    logError(error)
     process.exitCode = 1
   } finally {
     finish()
