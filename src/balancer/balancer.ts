@@ -4,7 +4,9 @@ import { idMaker } from '../core/ids.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import { type Address, close, formatAddress, listen } from '../host/listen.ts'
+import { Nodes } from '../placement/nodes.ts'
 import { makeDecision } from '../placement/placement.ts'
+import { roundRobin } from '../placement/round-robin.ts'
 import { strategyOf } from '../placement/strategies.ts'
 import { adminServer, type BalancerStats, type NodeList } from './admin.ts'
 import { dataServer } from './data-server.ts'
@@ -12,8 +14,8 @@ import type { Forwarder } from './forwarder.ts'
 import { FunctionTable } from './functions.ts'
 import { Health } from './health.ts'
 import { Members, nodeName } from './members.ts'
-import type { Plane } from './passage.ts'
 import { plainForwarder } from './plain.ts'
+import { OUTCOMES, type Outcome, type Plane } from './plane.ts'
 import { Stats } from './stats.ts'
 
 export interface BalancerOptions {
@@ -71,7 +73,9 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   await using undo = new AsyncDisposableStack()
   const functions = new FunctionTable()
   const placement = strategyOf(options.strategy ?? 'fnlb')((fn) => functions.key(fn), random)
-  const members = new Members(placement, functions, clock, options.healthThreshold ?? 2, log)
+  const inTurn = roundRobin(() => '', random)
+  const known = new Nodes(placement, inTurn)
+  const members = new Members(known, functions, clock, options.healthThreshold ?? 2, log)
   const forwarder = undo.use(options.forwarder ?? plainForwarder())
   const health = undo.use(
     new Health(members, {
@@ -86,13 +90,14 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   const seen = new Stats(clock)
   const plane: Plane = {
     members,
-    placement,
+    calls: { placement, nodes: known, decision: makeDecision() },
+    others: { placement: inTurn, nodes: known, decision: makeDecision() },
     functions,
     forwarder,
     clock,
     log,
     stats: seen,
-    decision: makeDecision(),
+    outcomes: Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>,
     makeId: idMaker(clock, random),
     maxRequestSize: options.maxRequestSize ?? 0,
     closing: false,
@@ -101,7 +106,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   const names = options.nodes.filter((name) => name.trim() !== '').map(nodeName)
   const stats = (since?: string): BalancerStats => ({
     ...seen.since(since),
-    inflight: Object.fromEntries(members.all.map((state) => [state.name, state.inflight])),
+    inflight: Object.fromEntries(members.all.map(({ known }) => [known.name, known.inflight])),
   })
 
   const app = adminServer({ nodes, stats, token, hosts: options.hosts, version, log })
@@ -131,17 +136,17 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
 function nodeList(members: Members, health: Health, forwarder: Forwarder): NodeList {
   return {
     add(name) {
-      const state = members.add(nodeName(name))
-      if (state) health.watch(state)
+      const member = members.add(nodeName(name))
+      if (member) health.watch(member)
     },
     remove(name) {
-      const state = members.remove(nodeName(name))
-      if (!state) return
-      health.unwatch(state)
-      forwarder.forget(state.name)
+      const member = members.remove(nodeName(name))
+      if (!member) return
+      health.unwatch(member)
+      forwarder.forget(member.known.name)
     },
     list: () =>
-      Object.fromEntries(members.all.map(({ name, online }) => [name, online ? 'online' : 'offline'])),
+      Object.fromEntries(members.all.map(({ known }) => [known.name, known.online ? 'online' : 'offline'])),
   }
 }
 

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { isCall } from '../core/routes.ts'
+import type { ClientHead } from './client.ts'
 
 /**
  * What the data port does with a request: `call` and `open` are for everybody, `guarded` is forwarded to who has the
@@ -22,10 +22,10 @@ export function wayOf(target: string): Way {
 }
 
 /** A browser that asks what a page may send has no token yet, and changes nothing. */
-export const asksAhead = ({ method, headers }: IncomingMessage): boolean =>
+export const asksAhead = ({ method, field }: ClientHead): boolean =>
   method === 'OPTIONS' &&
-  headers.origin !== undefined &&
-  headers['access-control-request-method'] !== undefined
+  field('origin') !== undefined &&
+  field('access-control-request-method') !== undefined
 
 /**
  * The segments of a path as the most generous reader would take them: decoded more than once, in any case, without

@@ -1,18 +1,18 @@
-import type { IncomingMessage } from 'node:http'
 import { SluiceError } from '../core/errors.ts'
 import { BALANCER_HEADERS, connectionNames, HEADER, isHopByHop, NODE_HEADERS } from '../core/headers.ts'
+import type { ClientHead } from './client.ts'
 
 /**
  * The fields of a client's request that go to a node: names, values and order as they came, without the hop-by-hop
  * ones and without what only nodes and balancers may say.
  * @throws SluiceError `invalid` when there are several Host fields
  */
-export function requestHeaders(req: IncomingMessage, callId: string | undefined): string[] {
-  const raw = req.rawHeaders
-  const named = connectionNames(req.headers.connection)
+export function requestHeaders(head: ClientHead, callId: string | undefined): string[] {
+  const raw = head.headers
+  const named = connectionNames(head.field('connection'))
   const out: string[] = []
   let host: string | undefined
-  let from = req.socket.remoteAddress ?? 'unknown'
+  let { from } = head
   let scheme = 'http'
   let origin: string | undefined
   for (let i = 0; i < raw.length; i += 2) {

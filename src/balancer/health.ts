@@ -2,7 +2,7 @@ import { Client } from 'undici'
 import { type Clock, limit, sleep } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
-import type { Members, NodeState } from './members.ts'
+import type { Member, Members } from './members.ts'
 import { type NodeDigest, parseDigest } from './signals.ts'
 
 const LOAD_PATH = '/node/load'
@@ -26,7 +26,7 @@ export interface HealthOptions {
 export class Health implements AsyncDisposable {
   readonly #members: Members
   readonly #options: HealthOptions
-  readonly #watched = new Map<NodeState, { readonly stop: AbortController; readonly ended: Promise<void> }>()
+  readonly #watched = new Map<Member, { readonly stop: AbortController; readonly ended: Promise<void> }>()
 
   constructor(members: Members, options: HealthOptions) {
     this.#members = members
@@ -34,14 +34,14 @@ export class Health implements AsyncDisposable {
   }
 
   /** The first check is made at once. */
-  watch(state: NodeState): void {
+  watch(member: Member): void {
     const stop = new AbortController()
-    this.#watched.set(state, { stop, ended: this.#loop(state, stop.signal) })
+    this.#watched.set(member, { stop, ended: this.#loop(member, stop.signal) })
   }
 
-  unwatch(state: NodeState): void {
-    this.#watched.get(state)?.stop.abort()
-    this.#watched.delete(state)
+  unwatch(member: Member): void {
+    this.#watched.get(member)?.stop.abort()
+    this.#watched.delete(member)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -51,23 +51,23 @@ export class Health implements AsyncDisposable {
     await Promise.all(loops.map(({ ended }) => ended))
   }
 
-  async #loop(state: NodeState, signal: AbortSignal): Promise<void> {
+  async #loop(member: Member, signal: AbortSignal): Promise<void> {
     const { clock, interval, random } = this.#options
     while (!signal.aborted) {
-      await this.#check(state, signal)
+      await this.#check(member, signal)
       await sleep(clock, interval * (1 + JITTER * (2 * random() - 1)), signal).catch(() => {})
     }
   }
 
-  async #check(state: NodeState, signal: AbortSignal): Promise<void> {
+  async #check(member: Member, signal: AbortSignal): Promise<void> {
     // A connection of its own each time: that a node accepts one is part of what is asked.
-    const client = new Client(`http://${state.name}`, { pipelining: 0, maxResponseSize: MAX_ANSWER })
+    const client = new Client(`http://${member.known.name}`, { pipelining: 0, maxResponseSize: MAX_ANSWER })
     using timed = limit(this.#options.clock, this.#options.timeout, signal)
     try {
       const digest = await this.#ask(client, timed.signal)
-      if (!signal.aborted) this.#members.healthy(state, digest)
+      if (!signal.aborted) this.#members.healthy(member, digest)
     } catch (error) {
-      if (!signal.aborted) this.#members.failed(state, `check failed: ${messageOf(error)}`)
+      if (!signal.aborted) this.#members.failed(member, `check failed: ${messageOf(error)}`)
     } finally {
       await client.destroy()
     }

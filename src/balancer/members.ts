@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { formatAddress, parseAddress } from '../host/listen.ts'
-import type { Placement } from '../placement/placement.ts'
+import type { KnownNode, Nodes } from '../placement/nodes.ts'
 import type { FunctionTable } from './functions.ts'
 import type { NodeDigest } from './signals.ts'
 
@@ -18,144 +18,100 @@ export function nodeName(text: string): string {
   })
 }
 
-/** What the balancer knows of a node. */
-export interface NodeState {
-  readonly node: number
-  readonly name: string
-  online: boolean
-  draining: boolean
+/** What the balancer itself has seen of a node. */
+export interface Member {
+  readonly known: KnownNode
   /** Failed checks and connects since something last succeeded. */
   failures: number
   lastError: string | undefined
-  /** Own calls and other requests outstanding. */
-  inflight: number
-  boot: string
-  /** The boot before: its late replies must not look like another restart. */
-  lastBoot: string
-  seq: number
+  /** Requests that it was sent. */
+  requests: number
+  /** Connects, checks and requests that failed. */
+  faults: number
 }
 
-/** The nodes there are, and which of them may be chosen. Placement hears of every change. */
+/** The nodes by name, and their health: placement hears when one goes or comes back. */
 export class Members {
-  readonly #byName = new Map<string, NodeState>()
-  readonly #byNumber = new Map<number, NodeState>()
-  readonly #placement: Placement
+  readonly #byName = new Map<string, Member>()
+  readonly #byNumber = new Map<number, Member>()
+  readonly #nodes: Nodes
   readonly #functions: FunctionTable
   readonly #clock: Clock
   readonly #threshold: number
   readonly #log: Logger
-  #all: readonly NodeState[] = []
-  #next = 0
-  #turn = 0
 
   /** @param threshold failures in a row that take a node out */
-  constructor(placement: Placement, functions: FunctionTable, clock: Clock, threshold: number, log: Logger) {
-    this.#placement = placement
+  constructor(nodes: Nodes, functions: FunctionTable, clock: Clock, threshold: number, log: Logger) {
+    this.#nodes = nodes
     this.#functions = functions
     this.#clock = clock
     this.#threshold = threshold
     this.#log = log
   }
 
-  get all(): readonly NodeState[] {
-    return this.#all
+  get all(): readonly Member[] {
+    return [...this.#byNumber.values()]
   }
 
-  get(node: number): NodeState | undefined {
+  get({ node }: KnownNode): Member | undefined {
     return this.#byNumber.get(node)
   }
 
   /** A new node is presumed online. `undefined` when it is there already. */
-  add(name: string): NodeState | undefined {
+  add(name: string): Member | undefined {
     if (this.#byName.has(name)) return undefined
-    const state: NodeState = {
-      node: this.#next++,
-      name,
-      online: true,
-      draining: false,
-      failures: 0,
-      lastError: undefined,
-      inflight: 0,
-      boot: '',
-      lastBoot: '',
-      seq: -1,
-    }
-    this.#byName.set(name, state)
-    this.#byNumber.set(state.node, state)
-    this.#changed()
-    return state
+    const known = this.#nodes.add(name, this.#clock.now())
+    const member: Member = { known, failures: 0, lastError: undefined, requests: 0, faults: 0 }
+    this.#byName.set(name, member)
+    this.#byNumber.set(known.node, member)
+    return member
   }
 
   /** Forgets the node completely: one of the same name is a new one. */
-  remove(name: string): NodeState | undefined {
-    const state = this.#byName.get(name)
-    if (!state) return undefined
+  remove(name: string): Member | undefined {
+    const member = this.#byName.get(name)
+    if (!member) return undefined
     this.#byName.delete(name)
-    this.#byNumber.delete(state.node)
-    this.#changed()
-    return state
-  }
-
-  /** Any node that may be chosen, in turn; -1 = none. */
-  next(tried: readonly number[]): number {
-    for (let i = 0; i < this.#all.length; i++) {
-      const state = this.#all[(this.#turn + i) % this.#all.length] as NodeState
-      if (!isEligible(state) || tried.includes(state.node)) continue
-      this.#turn = (this.#turn + i + 1) % this.#all.length
-      return state.node
-    }
-    return -1
+    this.#byNumber.delete(member.known.node)
+    this.#nodes.remove(member.known.node, this.#clock.now())
+    return member
   }
 
   /** A check or a connect failed. */
-  failed(state: NodeState, why: string): void {
-    state.failures++
-    state.lastError = why
-    if (!state.online || state.failures < this.#threshold) return
-    this.#log.warn({ node: state.name, failures: state.failures, error: why }, 'node is offline')
-    this.#set(state, false, state.draining)
+  failed(member: Member, why: string): void {
+    const { node, name, online } = member.known
+    member.faults++
+    member.failures++
+    member.lastError = why
+    if (!online || member.failures < this.#threshold) return
+    this.#log.warn({ node: name, failures: member.failures, error: why }, 'node is offline')
+    this.#nodes.setOnline(node, false, this.#clock.now())
   }
 
   /** The node answered a request. Does not bring a node back: only a check does. */
-  answered(state: NodeState): void {
-    if (state.online) state.failures = 0
+  answered(member: Member): void {
+    if (member.known.online) member.failures = 0
   }
 
-  /** A check succeeded, and the node may have told of its load. */
-  healthy(state: NodeState, digest: NodeDigest | undefined): void {
-    state.failures = 0
-    if (!state.online) this.#log.info({ node: state.name }, 'node is online')
-    const fresh = digest !== undefined && this.isFresh(state, digest)
-    this.#set(state, true, fresh ? digest.draining : digest ? state.draining : false)
-    if (!fresh || !this.#byNumber.has(state.node)) return
-    this.#placement.digest(state.node, { ...digest, idle: this.#numbered(digest.idle) }, this.#clock.now())
-  }
-
-  /** The node said that it takes no more calls. Holds until a check says otherwise. */
-  drains(state: NodeState): void {
-    this.#set(state, state.online, true)
-  }
-
-  /** Whether a report is no older than what is known; if so, it is what is known. */
-  isFresh(state: NodeState, { boot, seq }: { readonly boot: string; readonly seq: number }): boolean {
-    if (boot === state.boot) {
-      if (seq < state.seq) return false
-    } else {
-      if (boot === state.lastBoot) return false
-      state.lastBoot = state.boot
-      state.boot = boot
-    }
-    state.seq = seq
-    return true
+  /** A check succeeded, and the node may have told of its load; one that never tells does not drain. */
+  healthy(member: Member, digest: NodeDigest | undefined): void {
+    const { node, name, online } = member.known
+    const now = this.#clock.now()
+    member.failures = 0
+    if (!online) this.#log.info({ node: name }, 'node is online')
+    this.#nodes.setOnline(node, true, now)
+    if (digest) this.#nodes.digest(node, { ...digest, idle: this.#numbered(digest.idle) }, now)
+    else this.#nodes.setDraining(node, false, now)
   }
 
   /** For the detail of an error: how many there are and what is wrong with them. */
   describe(): string {
-    const offline = this.#all.filter((state) => !state.online)
-    const draining = this.#all.filter((state) => state.online && state.draining)
-    const last = this.#all.findLast((state) => state.failures > 0 && state.lastError !== undefined)
-    const counts = `${this.#all.length} nodes, ${offline.length} offline, ${draining.length} draining`
-    return last ? `${counts}; last error: ${last.name}: ${last.lastError}` : counts
+    const all = this.all
+    const offline = all.filter(({ known }) => !known.online)
+    const draining = all.filter(({ known }) => known.online && known.draining)
+    const last = all.findLast(({ failures, lastError }) => failures > 0 && lastError !== undefined)
+    const counts = `${all.length} nodes, ${offline.length} offline, ${draining.length} draining`
+    return last ? `${counts}; last error: ${last.known.name}: ${last.lastError}` : counts
   }
 
   /** Functions that this balancer has not seen are left out: what is idle there will matter when they are called. */
@@ -167,23 +123,4 @@ export class Members {
     }
     return counts
   }
-
-  #set(state: NodeState, online: boolean, draining: boolean): void {
-    if (state.online === online && state.draining === draining) return
-    state.online = online
-    state.draining = draining
-    if (this.#byNumber.has(state.node)) this.#changed()
-  }
-
-  #changed(): void {
-    this.#all = [...this.#byNumber.values()]
-    const table = this.#all.map((state) => ({
-      node: state.node,
-      name: state.name,
-      eligible: isEligible(state),
-    }))
-    this.#placement.member(table, this.#clock.now())
-  }
 }
-
-const isEligible = (state: NodeState): boolean => state.online && !state.draining

@@ -1,258 +1,199 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { formatEntry, formatTiming, type Reject, totalWait, type Wait } from '../core/headers.ts'
-import type { Logger } from '../core/logger.ts'
-import { isCall } from '../core/routes.ts'
-import type { CallOutcome, Decision, Placement } from '../placement/placement.ts'
-import { Attempt } from './attempt.ts'
+import { Dispatch } from '../placement/dispatch.ts'
+import type { KnownNode } from '../placement/nodes.ts'
+import type { CallOutcome } from '../placement/placement.ts'
+import { Attempt, type Attempter } from './attempt.ts'
 import { type Body, bodyOf } from './body.ts'
-import type { Forwarder, ForwardFailure, RequestHead } from './forwarder.ts'
-import type { FunctionTable } from './functions.ts'
+import type { Client, ClientListener } from './client.ts'
+import type { ForwardFailure, RequestHead } from './forwarder.ts'
 import { type Reply, replyTrailers, requestHeaders, splitReply } from './heads.ts'
-import { requestSource } from './http-client.ts'
-import type { Members } from './members.ts'
+import { answerError } from './own-answer.ts'
+import type { Outcome, Plane } from './plane.ts'
 import { readSignals, type Signals } from './signals.ts'
-import type { Stats } from './stats.ts'
-
-/** Refusals that one call may collect: enough to find room, too few to multiply an overload. */
-const MAX_REFUSALS = 4
 
 const PLAIN_TEXT = /^[\t\x20-\x7e]*$/
 
-/** What all requests on the data port share. */
-export interface Plane {
-  readonly members: Members
-  readonly placement: Placement
-  readonly decision: Decision
-  readonly functions: FunctionTable
-  readonly forwarder: Forwarder
-  readonly stats: Stats
-  readonly clock: Clock
-  readonly log: Logger
-  readonly makeId: () => string
-  /** Bytes; 0 = no limit. */
-  readonly maxRequestSize: number
-  /** The balancer is closing: connections end with the answer they carry. */
-  closing: boolean
+/** What is known of a request that is a call. */
+interface Call {
+  readonly id: string
+  /** The text that it is placed by. */
+  readonly key: string
 }
 
 /**
- * One request on its way: to a node, to another one while that is safe, and back. A call is placed, anything else goes
- * to the next node. Sent again only when the node did not get it or said that it did not start: at most once.
+ * The bytes of one request on their way to a node and back. Where it goes, and whether it goes on after a refusal or
+ * a failed connect, its {@link Dispatch} says; to more than one node only while none has started it.
  */
-export class Passage {
+export class Passage implements ClientListener, Attempter {
   readonly #plane: Plane
-  readonly #req: IncomingMessage
-  readonly #res: ServerResponse
+  readonly #client: Client
   readonly #target: string
   readonly #arrived: number
-  /** -1 = no call. */
-  readonly #fn: number
-  readonly #callId: string | undefined
-  readonly #tried: number[] = []
+  readonly #call: Call | undefined
+  readonly #dispatch: Dispatch
   #head: RequestHead | undefined
   #body: Body | undefined
   #attempt: Attempt | undefined
-  #refusals = 0
-  #refused: Reject | undefined
-  #sentAt = 0
-  #waitsForDrain = false
+  #outcome: Outcome | undefined
+  #isOver = false
 
   /** @param target path and query of the request, in origin form */
-  constructor(plane: Plane, req: IncomingMessage, res: ServerResponse, target: string) {
-    const call = isCall(target)
+  constructor(plane: Plane, client: Client, target: string, isCall: boolean) {
     this.#plane = plane
-    this.#req = req
-    this.#res = res
+    this.#client = client
     this.#target = target
     this.#arrived = plane.clock.now()
-    this.#fn = call ? plane.functions.intern(plane.functions.keyOfTarget(target)) : -1
-    this.#callId = call ? plane.makeId() : undefined
+    const { functions } = plane
+    this.#call = isCall ? { id: plane.makeId(), key: functions.keyOfTarget(target) } : undefined
+    this.#dispatch = this.#call
+      ? new Dispatch(plane.calls, functions.intern(this.#call.key))
+      : new Dispatch(plane.others, 0)
   }
 
   start(): void {
-    this.#res.on('close', () => this.#closed())
+    const { head, body } = this.#client
+    this.#client.to(this)
     try {
-      const headers = requestHeaders(this.#req, this.#callId)
-      this.#head = { method: this.#req.method as string, target: this.#target, headers }
-      this.#body = bodyOf(requestSource(this.#req), this.#plane.maxRequestSize)
-      this.#body.whenReady(() => this.#next())
+      const headers = requestHeaders(head, this.#call?.id)
+      this.#head = { method: head.method, target: this.#target, headers }
+      this.#body = bodyOf(body, this.#plane.maxRequestSize)
+      this.#body.whenReady(() => this.#send(this.#dispatch.begin(this.#now)))
     } catch (error) {
-      this.#answer(SluiceError.from(error))
+      this.#answer(SluiceError.from(error), 'client')
     }
   }
 
-  /** Answers without a node. */
-  refuse(error: SluiceError): void {
-    this.#answer(error)
+  get #now(): number {
+    return this.#plane.clock.now()
   }
 
-  #pick(): number {
-    const { placement, members, decision, clock } = this.#plane
-    if (this.#fn < 0) return members.next(this.#tried)
-    placement.pick(this.#fn, clock.now(), this.#tried, decision)
-    return decision.node
-  }
-
-  #next(): void {
-    const node = this.#pick()
-    if (node < 0) this.#answer(this.#noNode())
-    else this.#send(node)
-  }
-
-  #send(node: number): void {
-    const { placement, members, forwarder, clock } = this.#plane
-    const state = members.get(node)
-    if (!state || !this.#head || !this.#body) throw new Error(`node ${node} is no member`)
-    this.#tried.push(node)
-    this.#sentAt = clock.now()
-    state.inflight++
-    if (this.#fn >= 0) placement.sent(this.#fn, node, this.#sentAt)
-    const attempt = new Attempt(this, state)
+  #send(node: KnownNode | undefined): void {
+    if (!node) {
+      this.#answer(this.#noNode(), 'unplaced')
+      return
+    }
+    const member = this.#plane.members.get(node)
+    if (!member || !this.#head || !this.#body) throw new Error(`node ${node.name} is no member`)
+    member.requests++
+    const attempt = new Attempt(this, member)
     this.#attempt = attempt
-    attempt.exchange = forwarder.forward(state.name, this.#head, this.#body.open(), attempt)
+    attempt.exchange = this.#plane.forwarder.forward(node.name, this.#head, this.#body.open(), attempt)
   }
 
   /** A node began to answer. */
   head(attempt: Attempt, status: number, reason: string, raw: readonly string[]): void {
-    this.#plane.members.answered(attempt.state)
-    const reply = splitReply(raw, this.#fn >= 0, status === 204)
-    const signals = this.#fn >= 0 ? readSignals(reply) : undefined
+    this.#plane.members.answered(attempt.member)
+    const reply = splitReply(raw, this.#call !== undefined, status === 204)
+    const signals = this.#call && readSignals(reply)
     if (signals?.reject) {
-      if (this.#sendElsewhere(attempt, signals, signals.reject)) return
-    } else if (signals) this.#learn(attempt, status, signals)
-    if (this.#callId !== undefined) {
-      reply.headers.push('Fn-Call-Id', this.#callId, 'Server-Timing', this.#timing(reply, signals?.wait))
-    }
-    if (this.#plane.closing) this.#res.shouldKeepAlive = false
-    attempt.headed = true
-    this.#res.writeHead(status, PLAIN_TEXT.test(reason) ? reason : '', reply.headers)
-    // Usually the body follows at once, in one packet; a stream that begins with silence must not hide its head.
-    process.nextTick(() => this.#res.flushHeaders())
+      if (this.#goesElsewhere(attempt, signals, signals.reject)) return
+      this.#outcome = 'refused'
+    } else this.#learn(status, signals)
+    if (this.#call)
+      reply.headers.push('Fn-Call-Id', this.#call.id, 'Server-Timing', this.#timing(reply, signals?.wait))
+    this.#client.answer(status, PLAIN_TEXT.test(reason) ? reason : '', reply.headers, this.#plane.closing)
   }
 
   /** Takes note of a refusal. Whether the call went to another node. */
-  #sendElsewhere(attempt: Attempt, signals: Signals, reject: Reject): boolean {
-    const { placement, members, clock } = this.#plane
-    const { state } = attempt
-    const load = signals.load && members.isFresh(state, signals.load) ? signals.load : undefined
-    attempt.settled = true
-    state.inflight--
-    placement.nack(this.#fn, state.node, load, clock.now())
-    if (reject === 'draining') members.drains(state)
-    if (reject === 'quota' || ++this.#refusals >= MAX_REFUSALS || !this.#body?.replayable) return false
-    this.#refused = reject
-    const other = this.#pick()
-    if (other < 0) return false
+  #goesElsewhere(attempt: Attempt, { load }: Signals, reject: Reject): boolean {
+    const next = this.#dispatch.refused(reject, load, this.#body?.replayable === true, this.#now)
+    if (!next) return false
     attempt.dropped = true
-    this.#send(other)
+    this.#send(next)
     return true
   }
 
-  /** Tells placement and the statistics what a reply says. Only of a platform's own errors is the wait left out. */
-  #learn(attempt: Attempt, status: number, signals: Signals): void {
-    const { placement, members, functions, stats, clock } = this.#plane
-    const { node, name } = attempt.state
+  /** Tells placement and the statistics what a reply says. */
+  #learn(status: number, signals: Signals | undefined): void {
+    const kind = outcomeOf(status, signals)
+    this.#outcome = kind
+    this.#dispatch.answered({ kind, wait: signals?.wait, load: signals?.load }, this.#now)
+    if (!this.#call || !signals) return
+    const { functions, stats } = this.#plane
     if (signals.function !== undefined && this.#target.startsWith('/t/'))
       functions.learn(this.#target, signals.function)
-    const key = signals.function ?? functions.key(this.#fn)
-    attempt.kind = outcomeOf(status, signals)
-    const wait = attempt.kind === 'platform' ? undefined : signals.wait
-    const load = signals.load && members.isFresh(attempt.state, signals.load) ? signals.load : undefined
-    placement.report(functions.intern(key), node, wait, load, clock.now())
-    stats.record(name, key, signals.wait && totalWait(signals.wait))
+    const name = this.#dispatch.at?.name ?? ''
+    stats.record(name, signals.function ?? this.#call.key, signals.wait && totalWait(signals.wait))
   }
 
-  data(attempt: Attempt, chunk: Uint8Array): boolean {
-    if (this.#res.write(chunk)) return true
-    if (!this.#waitsForDrain) {
-      this.#waitsForDrain = true
-      this.#res.on('drain', () => attempt.exchange?.resume())
-    }
-    return false
+  data(_attempt: Attempt, chunk: Uint8Array): boolean {
+    return this.#client.write(chunk)
   }
 
-  end(attempt: Attempt, trailers: readonly string[]): void {
-    this.#settle(attempt, attempt.kind)
-    if (trailers.length > 0) this.#res.addTrailers(replyTrailers(trailers))
-    this.#res.end()
-    this.#body?.drop()
+  drained(): void {
+    this.#attempt?.exchange?.resume()
+  }
+
+  end(_attempt: Attempt, trailers: readonly string[]): void {
+    this.#dispatch.ended(this.#now)
+    this.#client.end(replyTrailers(trailers))
+    this.#over(this.#outcome ?? 'ok')
   }
 
   failed(attempt: Attempt, failure: ForwardFailure): void {
+    const { members } = this.#plane
     const { kind, cause } = failure
-    this.#settle(attempt, cause instanceof SluiceError ? 'client' : 'lost')
-    if (attempt.headed) this.#cut(attempt.state.name, cause)
-    else if (kind === 'connect' || kind === 'connect-timeout') {
-      this.#plane.members.failed(attempt.state, cause.message)
-      this.#next()
-    } else this.#answer(errorOf(failure, attempt.state.name))
-  }
-
-  #settle(attempt: Attempt, kind: CallOutcome['kind']): void {
-    if (attempt.settled) return
-    attempt.settled = true
-    attempt.state.inflight--
-    if (this.#fn < 0) return
-    const now = this.#plane.clock.now()
-    this.#plane.placement.done(this.#fn, attempt.state.node, { kind, totalMs: now - this.#sentAt }, now)
-  }
-
-  /** The connection to the client is gone: after a whole answer that is fine, before one the node must know. */
-  #closed(): void {
-    if (this.#res.writableFinished) return
-    const attempt = this.#attempt
-    if (attempt && !attempt.settled) {
-      this.#settle(attempt, 'client')
-      attempt.exchange?.abort()
+    const { name } = attempt.member.known
+    if (kind === 'connect' || kind === 'connect-timeout') {
+      members.failed(attempt.member, cause.message)
+      this.#send(this.#dispatch.unreached(this.#now))
+      return
     }
-    this.#body?.drop()
+    const isClients = cause instanceof SluiceError || kind === 'bad-request'
+    if (isClients) this.#dispatch.left(this.#now)
+    else {
+      attempt.member.faults++
+      this.#dispatch.lost(this.#now)
+    }
+    if (this.#client.answered) this.#cut(name, cause)
+    else this.#answer(errorOf(failure, name), isClients ? 'client' : 'lost')
+  }
+
+  /** The connection to the client is gone before a whole answer: the node must know. */
+  gone(): void {
+    this.#dispatch.left(this.#now)
+    this.#attempt?.abort()
+    this.#over('client')
   }
 
   /** An answer that has begun cannot become an error: it is broken off so that nobody takes it for whole. */
   #cut(node: string, cause: Error): void {
-    this.#plane.log.warn({ node, call: this.#callId, error: cause.message }, 'node was lost during an answer')
-    // A client of HTTP/1.0 takes the end of the connection for the end of the answer.
-    if (this.#req.httpVersionMinor === 0) this.#req.socket.resetAndDestroy()
-    else this.#res.destroy()
+    this.#plane.log.warn(
+      { node, call: this.#call?.id, error: cause.message },
+      'node was lost during an answer',
+    )
+    this.#over('lost')
+    this.#client.cut()
   }
 
-  #answer(error: SluiceError): void {
-    const { log, closing } = this.#plane
-    const res = this.#res
-    if (res.destroyed || res.headersSent) return
+  #answer(error: SluiceError, outcome: Outcome): void {
+    if (this.#client.answered) return
+    const call = this.#call && { id: this.#call.id, lb: this.#now - this.#arrived }
     if (error.status >= 500)
-      log.warn({ call: this.#callId, code: error.code, detail: error.detail }, error.message)
-    if (closing) res.shouldKeepAlive = false
-    const text = JSON.stringify(error)
-    const headers = [
-      'Content-Type',
-      'application/json; charset=utf-8',
-      'Content-Length',
-      `${Buffer.byteLength(text)}`,
-    ]
-    if (error.status === 503) headers.push('Retry-After', '1')
-    if (error.status === 401) headers.push('WWW-Authenticate', 'Bearer')
-    if (this.#callId !== undefined) {
-      const lb = this.#plane.clock.now() - this.#arrived
-      headers.push('Fn-Call-Id', this.#callId, 'Server-Timing', formatEntry('lb', lb))
-    }
-    res.writeHead(error.status, headers)
-    res.end(text)
+      this.#plane.log.warn({ call: call?.id, code: error.code, detail: error.detail }, error.message)
+    answerError(this.#client, error, call, this.#plane.closing)
+    this.#over(outcome)
+  }
+
+  /** Nothing more is expected; only what is first said of it counts. */
+  #over(outcome: Outcome): void {
     this.#body?.drop()
+    if (this.#isOver || !this.#call) return
+    this.#isOver = true
+    this.#plane.outcomes[outcome]++
   }
 
   #noNode(): SluiceError {
     const detail = this.#plane.members.describe()
-    if (this.#refused === undefined || this.#refused === 'quota')
-      return new SluiceError('no-nodes', undefined, { detail })
-    return new SluiceError(this.#refused, undefined, { detail: `refused by ${this.#refusals}; ${detail}` })
+    const { reject, refusals } = this.#dispatch
+    if (reject === undefined || reject === 'quota') return new SluiceError('no-nodes', undefined, { detail })
+    return new SluiceError(reject, undefined, { detail: `refused by ${refusals}; ${detail}` })
   }
 
   /** The node's own clocks, and as `lb` the time until the request left the balancer. */
   #timing(reply: Reply, wait: Wait | undefined): string {
-    const lb = formatEntry('lb', this.#sentAt - this.#arrived)
+    const lb = formatEntry('lb', this.#dispatch.sentAt - this.#arrived)
     if (reply.timing !== undefined) return `${reply.timing}, ${lb}`
     return wait ? `${formatTiming(wait)}, ${lb}` : lb
   }
@@ -274,7 +215,7 @@ function errorOf({ kind, cause }: ForwardFailure, node: string): SluiceError {
       })
 }
 
-function outcomeOf(status: number, { origin }: Signals): CallOutcome['kind'] {
-  if (origin !== undefined) return origin
+function outcomeOf(status: number, signals: Signals | undefined): CallOutcome['kind'] & Outcome {
+  if (signals?.origin !== undefined) return signals.origin
   return status >= 500 ? 'platform' : 'ok'
 }
