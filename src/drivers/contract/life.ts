@@ -73,6 +73,30 @@ export function lifeContract(rig: Rig): void {
     assert.deepEqual(processesLeft(), [])
   })
 
+  it('a cookie that is closed at once after run yields no container', [], async () => {
+    const cookie = await prepare(specOf('echo'))
+    const running = cookie.run(never)
+    const refused = assert.rejects(running, { name: 'DriverError', fault: 'closed' })
+    await cookie[Symbol.asyncDispose]()
+    await refused
+    assert.deepEqual(processesLeft(), [])
+  })
+
+  it('a cookie that is closed at any point of its start leaves nothing running', [hot], async () => {
+    for (const wait of waits()) {
+      const cookie = await prepare(specOf('echo'))
+      const running = cookie.run(never).then(
+        (container) => container,
+        (error) => void assert.equal(error.fault, 'closed', String(error)),
+      )
+      await wait()
+      await cookie[Symbol.asyncDispose]()
+      assert.deepEqual(processesLeft(), [])
+      const container = await running
+      if (container) assert.equal((await container.ended).status, 'cancelled')
+    }
+  })
+
   it('an aborted run starts nothing', [], async () => {
     const cookie = await prepare(specOf('echo'))
     await assert.rejects(cookie.run(AbortSignal.abort()), { name: 'AbortError' })

@@ -2,14 +2,13 @@ import { mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import type { Random } from '../../core/random.ts'
-import { type Capabilities, type ContainerSpec, type Cookie, type Driver, DriverError } from '../driver.ts'
+import { orUndo } from '../abort.ts'
+import { type ContainerSpec, type Driver, DriverError } from '../driver.ts'
+import { driverOf, type Made } from '../lifecycle.ts'
 import { removeDir } from '../socket.ts'
-import { checkSpec } from '../spec.ts'
-import { orUndo } from './abort.ts'
 import { whyNotShared } from './canary.ts'
 import { capabilitiesOf, type EngineInfo } from './capabilities.ts'
 import { type ImageCleaner, imageCleaner } from './cleaner.ts'
-import { makeCookie } from './cookie.ts'
 import { checkFolders, createContainer, makeFolderOf } from './create.ts'
 import type { Credentials } from './credentials.ts'
 import { type Engine, openEngine, type Tls } from './engine.ts'
@@ -18,6 +17,7 @@ import type { PullProgress } from './progress.ts'
 import { type ImagePuller, imagePuller } from './pull.ts'
 import { ownerOf, reap } from './reap.ts'
 import { removeContainer } from './requests.ts'
+import { startRun } from './run.ts'
 import { type RuntimeImage, type RuntimeLoader, runtimeLoader } from './runtime-image.ts'
 import type { Surroundings } from './settings.ts'
 import { whyNotInside } from './trial.ts'
@@ -83,25 +83,21 @@ export async function dockerDriver(options: DockerDriverOptions): Promise<Driver
     loader && runtime?.shell && holders > 0
       ? undo.use(holderPool({ engine, owner, image: loader.ref, size: holders }))
       : undefined
-  const parts = {
-    ...{
-      capabilities,
-      cleaner,
-      clock,
-      engine,
-      loader,
-      inside: notInside === undefined,
-      local: shared,
-      owner,
-    },
-  }
-  return makeDriver({ ...parts, pool, puller, root, runtime, held: undo.move() })
+  const inside = notInside === undefined
+  const parts = { cleaner, clock, engine, loader, inside, local: shared, owner, pool, puller, root, runtime }
+  const held = undo.move()
+  return driverOf({
+    name: 'docker',
+    capabilities,
+    clock,
+    make: (spec, signal) => make(spec, signal, parts),
+    close: () => held.disposeAsync(),
+  })
 }
 
 const NO_CREDENTIALS: Credentials = { for: async () => undefined }
 
 interface Parts {
-  readonly capabilities: Capabilities
   readonly cleaner: ImageCleaner
   readonly clock: Clock
   readonly engine: Engine
@@ -115,55 +111,10 @@ interface Parts {
   readonly puller: ImagePuller
   readonly root: string
   readonly runtime: RuntimeImage | undefined
-  /** What is disposed with the driver. */
-  readonly held: AsyncDisposableStack
 }
 
-function makeDriver(parts: Parts): Driver {
-  const { capabilities, held } = parts
-  const cookies = new Set<Cookie>()
-  const preparing = new Set<Promise<unknown>>()
-  const closing = new AbortController()
-  const closedError = () => new DriverError('closed', 'the docker driver is closed')
-
-  return {
-    name: 'docker',
-    capabilities,
-
-    async prepare(spec, signal) {
-      signal.throwIfAborted()
-      if (closing.signal.aborted) throw closedError()
-      checkSpec('docker', capabilities, spec)
-      await checkFolders(spec)
-      const either = AbortSignal.any([signal, closing.signal])
-      const work = prepare(spec, either, parts, (cookie) => cookies.delete(cookie))
-      preparing.add(work)
-      try {
-        const cookie = await work
-        cookies.add(cookie)
-        if (!either.aborted) return cookie
-        await cookie[Symbol.asyncDispose]()
-        throw either.reason
-      } finally {
-        preparing.delete(work)
-      }
-    },
-
-    async [Symbol.asyncDispose]() {
-      closing.abort(closedError())
-      await Promise.allSettled(preparing)
-      await Promise.all([...cookies].map((cookie) => cookie[Symbol.asyncDispose]()))
-      await held.disposeAsync()
-    },
-  }
-}
-
-async function prepare(
-  spec: ContainerSpec,
-  signal: AbortSignal,
-  parts: Parts,
-  closed: (cookie: Cookie) => void,
-): Promise<Cookie> {
+async function make(spec: ContainerSpec, signal: AbortSignal, parts: Parts): Promise<Made> {
+  await checkFolders(spec)
   const { clock, engine, inside, local, owner, pool, root, runtime } = parts
   await using undo = new AsyncDisposableStack()
   const dir = spec.mode === 'hot' && !inside ? await makeFolderOf(root) : undefined
@@ -186,12 +137,10 @@ async function prepare(
   const held = undo.move()
   const remove = async () => {
     pool?.fill()
-    await held.disposeAsync().catch(() => {})
+    await held.disposeAsync()
   }
   const ready = () => pool?.fill()
-  const made = makeCookie(spec, { engine, clock, id, dir, local, ready, remove }, () => closed(cookie))
-  const cookie: Cookie = { ...made, fetched }
-  return cookie
+  return { fetched, start: () => startRun(spec, { engine, clock, id, dir, local, ready }), remove }
 }
 
 /** One that joins a network has its holder's names too. */

@@ -15,9 +15,7 @@ import type { Random } from '../../core/random.ts'
 import {
   BOUNDARIES,
   type Capabilities,
-  type Container,
   type ContainerSpec,
-  type Cookie,
   type Driver,
   DriverError,
   LIMITS,
@@ -27,9 +25,9 @@ import {
   type Stat,
   type StopReason,
 } from '../driver.ts'
+import { driverOf, type Running, type RunningOutput } from '../lifecycle.ts'
 import { type Measurements, measure } from '../measurements.ts'
-import { makeShortDir } from '../socket.ts'
-import { checkSpec } from '../spec.ts'
+import { makeShortDir, type PinnedSocket } from '../socket.ts'
 
 export interface MockOptions {
   readonly clock: Clock
@@ -83,72 +81,35 @@ const CAPABILITIES: Capabilities = {
  */
 export function mockDriver(options: MockOptions): Driver {
   const { clock, random, prepareMs = 0, startMs = 0, failEvery } = options
-  const cookies = new Set<Cookie>()
   const sockets = makeSockets()
   const calls = serveCalls(options)
   let runs = 0
-  let closed = false
 
-  const run = async (spec: ContainerSpec, signal: AbortSignal): Promise<MockContainer> => {
-    runs++
-    if (failEvery && runs % failEvery === 0) throw new DriverError('unavailable', 'Mocker error! Bad.')
-    const startedAt = clock.now()
-    await sleep(clock, latency(startMs, random), signal)
-    const container = new MockContainer(spec, startedAt, options)
-    if (spec.mode === 'hot') await container.listen(await sockets.next(), calls)
-    return container
-  }
-
-  return {
+  return driverOf({
     name: 'mock',
     capabilities: CAPABILITIES,
-
-    async prepare(spec, signal) {
-      signal.throwIfAborted()
-      if (closed) throw new DriverError('closed', 'the mock driver is closed')
-      checkSpec('mock', CAPABILITIES, spec)
+    clock,
+    async make(spec, signal) {
       await sleep(clock, latency(prepareMs, random), signal)
-      if (closed) throw new DriverError('closed', 'the mock driver is closed')
-      const cookie = makeCookie(spec, run, () => cookies.delete(cookie))
-      cookies.add(cookie)
-      return cookie
+      return {
+        async start(signal) {
+          runs++
+          if (failEvery && runs % failEvery === 0) throw new DriverError('unavailable', 'Mocker error! Bad.')
+          const startedAt = clock.now()
+          await sleep(clock, latency(startMs, random), signal)
+          return new MockContainer(spec, startedAt, { ...options, calls, sockets })
+        },
+        async remove() {},
+      }
     },
-
-    async [Symbol.asyncDispose]() {
-      closed = true
-      await Promise.all([...cookies].map((cookie) => cookie[Symbol.asyncDispose]()))
+    async close() {
       calls.server.close()
       await sockets[Symbol.asyncDispose]()
     },
-  }
+  })
 }
 
 const latency = (ms: Latency, random: Random) => (typeof ms === 'number' ? ms : ms(random))
-
-type Run = (spec: ContainerSpec, signal: AbortSignal) => Promise<MockContainer>
-
-function makeCookie(spec: ContainerSpec, run: Run, disposed: () => void): Cookie {
-  const over = new AbortController()
-  let running: Promise<MockContainer> | undefined
-  return {
-    async run(signal) {
-      signal.throwIfAborted()
-      if (running || over.signal.aborted)
-        throw new DriverError('closed', `container ${spec.id} was started already, or is closed`)
-      running = run(spec, AbortSignal.any([signal, over.signal]))
-      const container = await running
-      if (!signal.aborted) return container
-      await container.stop('cancelled')
-      throw signal.reason
-    },
-    async [Symbol.asyncDispose]() {
-      over.abort(new DriverError('closed', `container ${spec.id} is closed`))
-      const container = await running?.catch(() => undefined)
-      await container?.stop('cancelled')
-      disposed()
-    },
-  }
-}
 
 /** One server's HTTP for all containers: a server of its own for each would cost several times the memory. */
 interface Calls {
@@ -192,8 +153,12 @@ async function readBody(req: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
+interface Sockets extends AsyncDisposable {
+  next(): Promise<string>
+}
+
 /** Paths for sockets, in one folder that is made on first use. */
-function makeSockets(): AsyncDisposable & { next(): Promise<string> } {
+function makeSockets(): Sockets {
   let dir: Promise<string> | undefined
   let count = 0
   return {
@@ -207,18 +172,21 @@ function makeSockets(): AsyncDisposable & { next(): Promise<string> } {
   }
 }
 
-class MockContainer implements Container {
+interface Shared extends Pick<MockOptions, 'clock' | 'random'> {
+  readonly calls: Calls
+  readonly sockets: Sockets
+}
+
+class MockContainer implements Running {
   readonly spec: ContainerSpec
+  readonly startedAt: number
   readonly stdin: PassThrough | undefined
-  readonly stdout: Readable
-  readonly stderr: Readable
+  readonly output: RunningOutput
   readonly ended: Promise<RunResult>
   /** Pending while paused. */
   resumed: Promise<void> | undefined
-  socket: string | undefined
 
-  readonly #clock: Clock
-  readonly #startedAt: number
+  readonly #shared: Shared
   readonly #connections = new Set<Socket>()
   #server: NetServer | undefined
   #resume: (() => void) | undefined
@@ -226,10 +194,11 @@ class MockContainer implements Container {
   #over = false
   readonly #measurements: Measurements
 
-  constructor(spec: ContainerSpec, startedAt: number, { clock, random }: MockOptions) {
+  constructor(spec: ContainerSpec, startedAt: number, shared: Shared) {
+    const { clock, random } = shared
     this.spec = spec
-    this.#startedAt = startedAt
-    this.#clock = clock
+    this.startedAt = startedAt
+    this.#shared = shared
     this.ended = new Promise((resolve) => {
       this.#settle = resolve
     })
@@ -244,16 +213,14 @@ class MockContainer implements Container {
       }),
     })
     this.stdin = spec.mode === 'cold' ? new PassThrough() : undefined
-    this.stdout = this.stdin ? new PassThrough() : silent()
-    this.stderr = silent()
-    if (this.stdin) this.#pipe(this.stdin, this.stdout as PassThrough)
+    const stdout = this.stdin ? new PassThrough() : silent()
+    this.output = { stdout, stderr: silent(), tail: () => '', started() {}, cut() {} }
+    if (this.stdin) this.#pipe(this.stdin, stdout as PassThrough)
   }
 
-  get id(): string {
-    return this.spec.id
-  }
-
-  async listen(path: string, { server, owners }: Calls): Promise<void> {
+  async findSocket(): Promise<PinnedSocket> {
+    const { server, owners } = this.#shared.calls
+    const path = await this.#shared.sockets.next()
     const listener = createServer((connection) => {
       this.#connections.add(connection)
       connection.once('close', () => this.#connections.delete(connection))
@@ -265,7 +232,7 @@ class MockContainer implements Container {
       listener.once('error', reject)
       listener.listen(path, resolve)
     })
-    this.socket = path
+    return { path, [Symbol.dispose]() {} }
   }
 
   async pause(signal: AbortSignal): Promise<void> {
@@ -289,19 +256,10 @@ class MockContainer implements Container {
     return this.#measurements.kept()
   }
 
-  stop(reason: StopReason): Promise<RunResult> {
-    return this.#end({ status: reason })
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop('cancelled')
-  }
+  readonly stop = (reason: StopReason): Promise<RunResult> => this.#end({ status: reason })
 
   /** A cold container hands its input on and ends with it. */
   #pipe(stdin: PassThrough, stdout: PassThrough): void {
-    const { timeout } = this.spec
-    const limit = timeout > 0 ? this.#clock.after(timeout, () => this.stop('timeout')) : undefined
-    this.ended.then(() => limit?.[Symbol.dispose]())
     pipeline(stdin, stdout).then(
       () => this.#end({ status: 'success', exitCode: 0 }),
       () => this.stop('killed'),
@@ -312,8 +270,9 @@ class MockContainer implements Container {
     if (this.#over) return this.ended
     this.#over = true
     this.#resume?.()
-    const result: RunResult = { ...how, oom: false, startedAt: this.#startedAt }
-    for (const stream of [this.stdin, this.stdout, this.stderr]) if (!stream?.readableEnded) finish(stream)
+    const result: RunResult = { ...how, oom: false, startedAt: this.startedAt }
+    const { stdout, stderr } = this.output
+    for (const stream of [this.stdin, stdout, stderr]) if (!stream?.readableEnded) finish(stream)
     for (const connection of this.#connections) connection.destroy()
     if (this.#server?.listening) this.#server.close(() => this.#settle(result))
     else this.#settle(result)

@@ -22,6 +22,8 @@ export interface ChildOptions {
 /** A process group that runs one command. */
 export interface Child {
   readonly pid: number | undefined
+  /** On the clock. */
+  readonly startedAt: number
   readonly stdin: Writable | undefined
   readonly output: Output
   readonly ended: Promise<RunResult>
@@ -71,6 +73,7 @@ export function startChild(command: Command, options: ChildOptions): Child {
 
   return {
     pid,
+    startedAt,
     stdin: child.stdin ?? undefined,
     output,
     ended,

@@ -3,19 +3,11 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
-import {
-  type Capabilities,
-  type Container,
-  type ContainerSpec,
-  type Cookie,
-  type Driver,
-  DriverError,
-} from '../driver.ts'
+import { type Capabilities, type ContainerSpec, type Driver, DriverError } from '../driver.ts'
 import { shieldInherited } from '../inherited.ts'
+import { driverOf, type Made, type Running } from '../lifecycle.ts'
 import { measure } from '../measurements.ts'
-import { awaitSocket, makeShortDir, type PinnedSocket, removeDir } from '../socket.ts'
-import { checkSpec } from '../spec.ts'
-import { limitTime } from '../time-limit.ts'
+import { awaitSocket, makeShortDir, removeDir } from '../socket.ts'
 import { type Child, type ChildOptions, startChild } from './child.ts'
 import { type Command, commandOf, type Places } from './command.ts'
 import { findPrefix } from './prefix.ts'
@@ -64,37 +56,19 @@ export async function processDriver(options: ProcessDriverOptions): Promise<Driv
     trusts: 'The function: it runs as your user.',
     warnings: [NO_BOUNDARY, ...warnings],
   }
-  const cookies = new Set<Cookie>()
-  let closed = false
-
-  return {
+  return driverOf({
     name: 'process',
     capabilities,
-
-    async prepare(spec, signal) {
-      signal.throwIfAborted()
-      if (closed) throw new DriverError('closed', 'the process driver is closed')
-      checkSpec('process', capabilities, spec)
+    clock,
+    async make(spec) {
       const bundle = await findBundle(spec)
       const dir = await makeDir(root)
       const isScript = isScriptBundle(bootstrap, bundle)
       const places = { node, bootstrap, bundle, isScript, io: join(dir, 'io'), tmp: join(dir, 'tmp') }
-      const cookie = makeCookie(spec, { root, dir, places, prefix, stdio: shield.stdio, clock }, () =>
-        cookies.delete(cookie),
-      )
-      cookies.add(cookie)
-      if (!closed && !signal.aborted) return cookie
-      await cookie[Symbol.asyncDispose]()
-      signal.throwIfAborted()
-      throw new DriverError('closed', 'the process driver is closed')
+      return makeOf(spec, { root, dir, places, prefix, stdio: shield.stdio, clock })
     },
-
-    async [Symbol.asyncDispose]() {
-      closed = true
-      await Promise.all([...cookies].map((cookie) => cookie[Symbol.asyncDispose]()))
-      shield[Symbol.dispose]()
-    },
-  }
+    close: () => shield[Symbol.dispose](),
+  })
 }
 
 interface Surroundings {
@@ -107,41 +81,28 @@ interface Surroundings {
   readonly clock: Clock
 }
 
-function makeCookie(spec: ContainerSpec, around: Surroundings, disposed: () => void): Cookie {
-  const { clock, dir, places, prefix, root, stdio } = around
-  let child: Child | undefined
-  let container: Container | undefined
-  let used = false
-  let recorded: Promise<void> | undefined
-
-  const cleanUp = async () => {
-    // Neither failure matters now: the next start of the driver removes what is left.
-    await recorded?.catch(() => {})
-    await Promise.allSettled([removeDir(dir), removeRecord(root, spec.id)])
-  }
-
+function makeOf(spec: ContainerSpec, { clock, dir, places, prefix, root, stdio }: Surroundings): Made {
   return {
-    async run(signal) {
-      signal.throwIfAborted()
-      if (used) throw new DriverError('closed', `container ${spec.id} was started already, or is closed`)
-      used = true
+    async start(_signal, remove) {
       const { logLimit, mode } = spec
       const command = commandOf(spec, places)
-      child = await spawnChild(command, { mode, logLimit, prefix, stdio, clock, cleanUp })
-      if (child.pid !== undefined) recorded = writeRecord(root, spec.id, child.pid, dir)
-      const socket = await start(child, spec, { io: places.io, clock, signal, recorded })
-      container = makeContainer(spec, child, { socket, clock, alone: command.alone })
-      return container
+      const child = await spawnChild(command, { mode, logLimit, prefix, stdio, clock, cleanUp: remove })
+      await record(child, spec.id, root, dir)
+      return runningOf(child, { clock, io: places.io, alone: command.alone })
     },
+    remove: async () => void (await Promise.all([removeDir(dir), removeRecord(root, spec.id)])),
+  }
+}
 
-    async [Symbol.asyncDispose]() {
-      used = true
-      if (container) await container[Symbol.asyncDispose]()
-      else if (child) await child.stop('cancelled')
-      else await cleanUp()
-      child?.output.cut()
-      disposed()
-    },
+/** A child that has no record is stopped: the next start of the driver would not find it. */
+async function record(child: Child, id: string, root: string, dir: string): Promise<void> {
+  if (child.pid === undefined) return
+  try {
+    await writeRecord(root, id, child.pid, dir)
+  } catch (error) {
+    await child.stop('cancelled')
+    const text = `cannot write the record of ${id}: ${messageOf(error)}`
+    throw new DriverError('unavailable', text, { cause: error })
   }
 }
 
@@ -159,57 +120,20 @@ async function spawnChild(command: Command, options: ChildOptions): Promise<Chil
   throw new DriverError('no-room', `cannot start a process: ${messageOf(reason)}`)
 }
 
-interface StartOptions {
+interface Around {
+  readonly clock: Clock
+  /** The folder of its socket. */
   readonly io: string
-  readonly clock: Clock
-  readonly signal: AbortSignal
-  readonly recorded: Promise<void> | undefined
-}
-
-/** Waits until a child has started, and until a hot one is ready. A child that is not is stopped. */
-async function start(
-  child: Child,
-  spec: ContainerSpec,
-  options: StartOptions,
-): Promise<PinnedSocket | undefined> {
-  const { clock, io, recorded, signal } = options
-  const stopped = { ended: child.ended, stop: child.stop, output: child.output.tail }
-  const [socket, record] = await Promise.allSettled([
-    spec.mode === 'hot'
-      ? awaitSocket(io, { timeoutMs: spec.startTimeout, clock, signal, container: stopped })
-      : undefined,
-    recorded,
-  ])
-  if (socket.status === 'rejected') throw socket.reason
-  if (record.status === 'fulfilled' && !signal.aborted) return socket.value
-  await child.stop('cancelled')
-  socket.value?.[Symbol.dispose]()
-  signal.throwIfAborted()
-  const cause = record.status === 'rejected' ? record.reason : undefined
-  throw new DriverError('unavailable', `cannot write the record of ${spec.id}: ${messageOf(cause)}`, {
-    cause,
-  })
-}
-
-interface Running {
-  readonly socket: PinnedSocket | undefined
-  readonly clock: Clock
   /** It starts no other processes. */
   readonly alone: boolean
 }
 
-function makeContainer(spec: ContainerSpec, child: Child, { alone, clock, socket }: Running): Container {
-  const { ended, output, pid, stdin, stop } = child
-  output.started()
+function runningOf(child: Child, { alone, clock, io }: Around): Running {
+  const { ended, pid } = child
   const measurements = measure({ clock, ended, read: usageOf(pid, { alone, clock }) })
-  limitTime(spec, { ended, stop }, { clock, startedAt: clock.now() })
   return {
-    id: spec.id,
-    socket: socket?.path,
-    stdin,
-    stdout: output.stdout,
-    stderr: output.stderr,
-    ended,
+    ...child,
+    findSocket: (waiting) => awaitSocket(io, waiting),
     async pause(signal) {
       signal.throwIfAborted()
       child.signal('SIGSTOP')
@@ -220,12 +144,6 @@ function makeContainer(spec: ContainerSpec, child: Child, { alone, clock, socket
     },
     stats: (signal) => measurements.stream(signal),
     measured: () => measurements.kept(),
-    stop,
-    async [Symbol.asyncDispose]() {
-      await stop('cancelled')
-      output.cut()
-      socket?.[Symbol.dispose]()
-    },
   }
 }
 

@@ -25,6 +25,7 @@ export interface BoxOptions extends Omit<LaunchOptions, 'adopt'> {
 export interface Box {
   /** Its first process as this machine counts. */
   readonly pid: number
+  readonly startedAt: number
   readonly stdin: Writable | undefined
   readonly output: Output
   readonly measurements: Measurements
@@ -89,6 +90,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
   }
   return {
     pid: first.pid,
+    startedAt: verdict.startedAt,
     stdin: launched.stdin,
     output,
     measurements: group

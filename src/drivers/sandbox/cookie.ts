@@ -1,9 +1,8 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Cgroup, CgroupTree } from '../cgroup/cgroup.ts'
-import { type Container, type ContainerSpec, type Cookie, DriverError } from '../driver.ts'
+import { type ContainerSpec, DriverError } from '../driver.ts'
 import { awaitSocketInside, openIo } from '../io.ts'
-import type { PinnedSocket } from '../socket.ts'
-import { limitTime } from '../time-limit.ts'
+import type { Made, Running } from '../lifecycle.ts'
 import { type Box, startBox } from './box.ts'
 import { makeFolder } from './folder.ts'
 import type { LaunchOptions } from './launch.ts'
@@ -23,13 +22,8 @@ export interface Machine
 
 const PIDS = 256
 
-/** Makes everything of a container but its processes; `disposed` is called when nothing of it is left. */
-export async function prepareCookie(
-  spec: ContainerSpec,
-  machine: Machine,
-  signal: AbortSignal,
-  disposed: () => void,
-): Promise<Cookie> {
+/** Makes everything of a container but its processes. */
+export async function makeSandbox(spec: ContainerSpec, machine: Machine, signal: AbortSignal): Promise<Made> {
   const { root, tree, users } = machine
   await using undo = new AsyncDisposableStack()
   const user = users?.take()
@@ -42,76 +36,20 @@ export async function prepareCookie(
   if (group) undo.use(group)
   signal.throwIfAborted()
   const made = undo.move()
-  // What cannot be removed now, the next start of the driver removes.
-  const cleanUp = () => made.disposeAsync().catch(() => {})
   const freezer = tree?.pause ? group : undefined
   const { mode, logLimit } = spec
-  const start = () =>
-    startBox({ ...machine, room, argv, mode, user, logLimit, group, folder: folder.path, cleanUp })
-  return makeCookie(spec, { start, freezer, clock: machine.clock, cleanUp }, disposed)
-}
-
-interface Prepared {
-  readonly start: () => Promise<Box>
-  /** The container's group, where groups can be paused. */
-  readonly freezer: Cgroup | undefined
-  readonly clock: Clock
-  readonly cleanUp: () => Promise<void>
-}
-
-function makeCookie(spec: ContainerSpec, prepared: Prepared, disposed: () => void): Cookie {
-  let running: Promise<Container> | undefined
-  const closing = new AbortController()
-
   return {
-    async run(signal) {
-      signal.throwIfAborted()
-      if (running || closing.signal.aborted)
-        throw new DriverError('closed', `container ${spec.id} was started already, or is closed`)
-      running = run(spec, prepared, AbortSignal.any([signal, closing.signal]))
-      return running
+    async start(_signal, cleanUp) {
+      const around = { room, argv, mode, user, logLimit, group, folder: folder.path, cleanUp }
+      return runningOf(await startBox({ ...machine, ...around }), freezer)
     },
-
-    async [Symbol.asyncDispose]() {
-      closing.abort(new DriverError('closed', `container ${spec.id} was closed while it started`))
-      const container = await running?.catch(() => undefined)
-      if (container) await container[Symbol.asyncDispose]()
-      else await prepared.cleanUp()
-      disposed()
-    },
+    remove: () => made.disposeAsync(),
   }
 }
 
-async function run(spec: ContainerSpec, prepared: Prepared, signal: AbortSignal): Promise<Container> {
-  const box = await prepared.start()
-  try {
-    if (signal.aborted) {
-      await box.stop('cancelled')
-      signal.throwIfAborted()
-    }
-    const socket = spec.mode === 'hot' ? await findSocket(box, spec, prepared.clock, signal) : undefined
-    return makeContainer(spec, box, socket, prepared)
-  } catch (error) {
-    box.output.cut()
-    throw error
-  }
-}
-
-/** @throws StartError */
-function findSocket(box: Box, spec: ContainerSpec, clock: Clock, signal: AbortSignal): Promise<PinnedSocket> {
-  const container = { ended: box.ended, stop: box.stop, output: box.output.tail }
-  return awaitSocketInside(() => openIo(box.pid), { timeoutMs: spec.startTimeout, clock, signal, container })
-}
-
-function makeContainer(
-  spec: ContainerSpec,
-  box: Box,
-  socket: PinnedSocket | undefined,
-  { freezer, clock }: Prepared,
-): Container {
-  const { ended, measurements, output, stdin, stop } = box
-  output.started()
-  limitTime(spec, { ended, stop }, { clock, startedAt: clock.now() })
+/** `freezer`: the container's group, where groups can be paused. */
+function runningOf(box: Box, freezer: Cgroup | undefined): Running {
+  const { measurements } = box
   const pausing = (): Cgroup => {
     if (freezer) return freezer
     throw new DriverError(
@@ -120,12 +58,8 @@ function makeContainer(
     )
   }
   return {
-    id: spec.id,
-    socket: socket?.path,
-    stdin,
-    stdout: output.stdout,
-    stderr: output.stderr,
-    ended,
+    ...box,
+    findSocket: (waiting) => awaitSocketInside(() => openIo(box.pid), waiting),
     async pause(signal) {
       signal.throwIfAborted()
       await pausing().freeze()
@@ -136,11 +70,5 @@ function makeContainer(
     },
     stats: (signal) => measurements.stream(signal),
     measured: () => measurements.kept(),
-    stop,
-    async [Symbol.asyncDispose]() {
-      await stop('cancelled')
-      output.cut()
-      socket?.[Symbol.dispose]()
-    },
   }
 }

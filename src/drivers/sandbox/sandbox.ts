@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import type { ImageFolder } from '../archive/archive.ts'
 import { type CgroupTree, openCgroups } from '../cgroup/cgroup.ts'
-import { type ContainerSpec, type Cookie, type Driver, DriverError } from '../driver.ts'
+import { type Driver, DriverError } from '../driver.ts'
 import { shieldInherited } from '../inherited.ts'
-import { checkSpec } from '../spec.ts'
+import { driverOf } from '../lifecycle.ts'
 import { findBubblewrap, maskProc } from './bubblewrap.ts'
 import { capabilitiesOf } from './capabilities.ts'
-import { type Machine, prepareCookie } from './cookie.ts'
+import { type Machine, makeSandbox } from './cookie.ts'
 import { openRoot, reapFolders } from './folder.ts'
 import { probe } from './probe.ts'
 import type { SandboxRuntime } from './program.ts'
@@ -57,39 +57,13 @@ export async function openSandboxDriver(options: SandboxDriverOptions, parts: Pa
     filter: machine.filter !== undefined,
   })
   const hold = undo.move()
-  const cookies = new Set<Cookie>()
-  const preparing = new Set<Promise<Cookie>>()
-  let closed = false
-
-  const prepare = async (spec: ContainerSpec, signal: AbortSignal): Promise<Cookie> => {
-    const cookie = await prepareCookie(spec, machine, signal, () => cookies.delete(cookie))
-    cookies.add(cookie)
-    if (!closed && !signal.aborted) return cookie
-    await cookie[Symbol.asyncDispose]()
-    signal.throwIfAborted()
-    throw new DriverError('closed', 'the sandbox driver is closed')
-  }
-
-  return {
+  return driverOf({
     name: 'sandbox',
     capabilities,
-
-    async prepare(spec, signal) {
-      signal.throwIfAborted()
-      if (closed) throw new DriverError('closed', 'the sandbox driver is closed')
-      checkSpec('sandbox', capabilities, spec)
-      const cookie = prepare(spec, signal)
-      preparing.add(cookie)
-      return cookie.finally(() => preparing.delete(cookie))
-    },
-
-    async [Symbol.asyncDispose]() {
-      closed = true
-      await Promise.allSettled(preparing)
-      await Promise.all([...cookies].map((cookie) => cookie[Symbol.asyncDispose]()))
-      await hold.disposeAsync()
-    },
-  }
+    clock: machine.clock,
+    make: (spec, signal) => makeSandbox(spec, machine, signal),
+    close: () => hold.disposeAsync(),
+  })
 }
 
 /** Opens what all containers share, removes what a killed predecessor left, and tries it out. */

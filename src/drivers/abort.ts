@@ -1,4 +1,4 @@
-import { type Clock, sleep } from '../../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 
 /** How long an abort waits until what was begun has been undone; what takes longer is undone in the background. */
 const GRACE = 10_000
