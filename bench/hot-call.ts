@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'undici'
@@ -84,17 +84,26 @@ front of undici. In the 8-connection row both sides have one container a connect
     const dir = await mkdtemp(join(tmpdir(), 'slb-'))
     try {
       const socket = join(dir, 'fn.sock')
-      await using _fn = await startHelper('function.ts', socket)
+      await using _fn = await startHelper('function.ts', socket, 'proves')
+      const other = join(dir, 'other.sock')
+      await using _other = await startHelper('function.ts', other)
       await using inner = await startHelper<{ url: string }>('relay.ts', `unix:${socket}`)
       await using outer = await startHelper<{ url: string }>('relay.ts', inner.ready.url)
       await using node = await startHelper<{ url: string; path: string }>('node.ts', socket, dir)
+      await mkdir(join(dir, 'other'))
+      await using single = await startHelper<{ url: string; path: string }>(
+        'node.ts',
+        other,
+        join(dir, 'other'),
+      )
       await using balancer = await startHelper<{ url: string }>('balancer.ts', new URL(node.ready.url).host)
       const direct = open({ socketPath: socket }, '/call')
       const relay = open(inner.ready.url, '/call', inner)
       const relays = open(outer.ready.url, '/call')
       const alone = open(node.ready.url, node.ready.path, node)
       const both = open(balancer.ready.url, node.ready.path)
-      const ways = [direct, relay, alone, relays, both]
+      const connecting = open(single.ready.url, single.ready.path, single)
+      const ways = [direct, relay, alone, connecting, relays, both]
       for (const way of ways) {
         await measure(way, CALLS)
         await crowd(way, CALLS)
@@ -109,12 +118,12 @@ front of undici. In the 8-connection row both sides have one container a connect
       const cpu = (way: Way) => (way.cpu.reduce((sum, ms) => sum + ms, 0) / way.cpu.length) * 1_000
       const rate = ({ rates }: Way) => quantile(rates, 0.5)
       const micros = (us: number) => `${us.toFixed(0)} µs`
-      const row = (what: string, base: number, own: number, atMost: number): Row => ({
+      const row = (what: string, base: number, own: number, atMost?: number): Row => ({
         what,
         baseline: micros(base),
         measured: micros(own),
         ratio: own / base,
-        atMost,
+        ...(atMost !== undefined && { atMost }),
       })
       return [
         row(
@@ -124,6 +133,8 @@ front of undici. In the 8-connection row both sides have one container a connect
           1.6,
         ),
         row('CPU a call, node ÷ relay', cpu(relay), cpu(alone), 1.6),
+        row('p50, a connection a call ÷ a kept one', p50(alone), p50(connecting)),
+        row('CPU a call of the node, a connection a call ÷ a kept one', cpu(alone), cpu(connecting)),
         {
           what: 'calls a second on 8 connections, relay ÷ node',
           baseline: `${rate(relay).toFixed(0)}/s`,

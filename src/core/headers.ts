@@ -10,6 +10,8 @@ export const HEADER = {
   function: 'fn-function',
   reject: 'fn-reject',
   origin: 'fn-origin',
+  /** Between a node and a container: which answer belongs to which call. */
+  turn: 'fn-turn',
   warmOnly: 'fn-warm-only',
   callId: 'fn-call-id',
   deadline: 'fn-deadline',
@@ -33,6 +35,7 @@ export const NODE_HEADERS: ReadonlySet<string> = new Set([
   HEADER.function,
   HEADER.reject,
   HEADER.origin,
+  HEADER.turn,
 ])
 
 /** What only a balancer may say to a node: dropped from client requests at the balancer. */

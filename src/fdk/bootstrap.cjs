@@ -127,7 +127,10 @@ async function main() {
  * @param {string} entry
  */
 async function runModule(entry) {
-  if (listener !== '') renameInsteadOfLink()
+  if (listener !== '') {
+    renameInsteadOfLink()
+    require('./turn.cjs').answerInTurn()
+  }
   const restore = format === 'http' ? require('./stdout.cjs').printToStderr() : undefined
   let exported
   try {
@@ -149,6 +152,7 @@ async function runOnPort(entry) {
   if (isScript(entry))
     fail(`cannot run ${basename(entry)} with format port: that takes JavaScript or TypeScript`)
   if (listener === '') fail('cannot run a function with format port: there is no FN_LISTENER')
+  require('./turn.cjs').answerInTurn()
   try {
     await require('./port.cjs').runProgram(entry, listener)
   } catch (error) {

@@ -5,12 +5,13 @@ const http = require('node:http')
 const { isTrigger } = require('./request.cjs')
 const { DROPPED, STAMP, json, sendError } = require('./response.cjs')
 const { frameLogs, makeServer } = require('./serve.cjs')
+const { NAME: TURN } = require('./turn.cjs')
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
 const PREFIX = 'fn-http-h-'
 /** Of one connection, or set anew here. */
-const HOP = new Set([...DROPPED, 'proxy-authenticate', 'proxy-authorization', 'expect'])
+const HOP = new Set([...DROPPED, 'proxy-authenticate', 'proxy-authorization', 'expect', TURN])
 /** The call's own, which a caller cannot forge. */
 const OF_CALL = new Set(['fn-call-id', 'fn-deadline'])
 const MAX_ANSWER_HEAD = 1024 * 1024
@@ -24,10 +25,11 @@ const IDLE = 1_000
  */
 exports.makeRelay = (host, port) => {
   const agent = new http.Agent({ keepAlive: true, timeout: IDLE })
+  let calls = 0
   return makeServer((req, res) => {
     if (req.method !== 'POST' || req.url !== '/call') return json(res, 400, 'Invalid method', 'Bad request')
     frameLogs(req)
-    relay(req, res, { host, port, agent, maxHeaderSize: MAX_ANSWER_HEAD })
+    relay(req, res, { host, port, agent, maxHeaderSize: MAX_ANSWER_HEAD }, ++calls)
   })
 }
 
@@ -36,8 +38,9 @@ exports.makeRelay = (host, port) => {
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
  * @param {http.RequestOptions} program
+ * @param {number} turn no other call's
  */
-function relay(req, res, program) {
+function relay(req, res, program, turn) {
   const trigger = isTrigger(req)
   /** @type {http.ClientRequest | undefined} */
   let call
@@ -56,7 +59,9 @@ function relay(req, res, program) {
     if (!res.writableFinished) call?.destroy()
   })
   try {
-    call = http.request({ ...program, ...(trigger ? triggerHead(req) : invokeHead(req)) })
+    const { headers, ...head } = trigger ? triggerHead(req) : invokeHead(req)
+    headers.push(TURN, `${turn}.relay`)
+    call = http.request({ ...program, ...head, headers })
   } catch (error) {
     return fail(error) // a method, a path or a header that HTTP/1.1 does not know
   }
@@ -67,6 +72,13 @@ function relay(req, res, program) {
   call.on('response', (response) => {
     answer = response
     answer.on('error', fail)
+    if (answer.headers[TURN] !== `relay.${turn}`) {
+      // The program has no HTTP server of Node's: what it says may be late. Its connection serves one call.
+      if (call?.reusedSocket) call.destroy(new Error('the answer does not prove which call it belongs to'))
+      if (call?.reusedSocket) return
+      const { socket } = response
+      answer.on('end', () => socket.destroy())
+    }
     answer.on('end', () => {
       if (call?.writableFinished) return
       dropBody(req) // the program answered without reading all of it

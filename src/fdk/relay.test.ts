@@ -65,6 +65,7 @@ test('a trigger call is the request that the caller made', async () => {
     'x-forwarded-proto': ['http'],
     'x-forwarded-host': ['shop.example:81'],
     'content-length': ['4'],
+    'fn-turn': ['1.relay'],
     connection: ['keep-alive'],
   })
 })
@@ -91,6 +92,7 @@ test('a plain call is POST / with the headers of the caller', async () => {
     'fn-call-id': ['c1'],
     'x-tea': ['green', 'black'],
     'content-length': ['4'],
+    'fn-turn': ['1.relay'],
     connection: ['keep-alive'],
   })
 })
@@ -235,6 +237,37 @@ test('fifty calls at once get their own answers', async () => {
     answers.map(({ body }) => body),
     bodies,
   )
+})
+
+/** Writes each answer twice, the second time a little late, over connections of its own making. */
+const TWICE = `
+  require('node:net').createServer((socket) => {
+    let heard = ''
+    socket.on('error', () => {}).on('data', (data) => {
+      heard += data
+      const [head, body = ''] = heard.split('\\r\\n\\r\\n')
+      const [, length] = /content-length: (\\d+)/i.exec(head) ?? []
+      if (body.length < Number(length ?? Infinity)) return
+      heard = ''
+      const answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: ' + length + '\\r\\n\\r\\n' + body
+      socket.write(answer)
+      setTimeout(() => socket.destroyed || socket.write(answer), Math.random() * 3)
+    })
+  }).listen(process.env.PORT)`
+
+test('a program that says everything twice, the second time late, gives nobody the answer of another', async () => {
+  await using fn = await started(TWICE)
+  for (let i = 1_000; i < 2_000; i++) {
+    const { status, body } = await fn.call({}, `call ${i}`)
+    assert.deepEqual([status, body], [200, `call ${i}`])
+  }
+})
+
+test('connections to a program with an HTTP server of Node are kept', async () => {
+  await using fn = await started(program(`res.end(String(req.socket.remotePort))`))
+  const ports = new Set<string>()
+  for (let i = 0; i < 20; i++) ports.add((await fn.call()).body)
+  assert.equal(ports.size, 1)
 })
 
 test('a connection that the program cuts before a head is a failure of the function', async () => {

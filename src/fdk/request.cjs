@@ -1,5 +1,6 @@
 // @ts-check
 'use strict'
+const { NAME: TURN } = require('./turn.cjs')
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
 const PREFIX = 'fn-http-h-'
@@ -41,8 +42,10 @@ exports.isEmpty = isEmpty
 /** @param {IncomingMessage} req */
 function plainHeaders(req) {
   const headers = new Headers()
-  for (let i = 0; i < req.rawHeaders.length; i += 2)
-    headers.append(/** @type {string} */ (req.rawHeaders[i]), /** @type {string} */ (req.rawHeaders[i + 1]))
+  for (let i = 0; i < req.rawHeaders.length; i += 2) {
+    const name = /** @type {string} */ (req.rawHeaders[i])
+    if (name !== TURN) headers.append(name, /** @type {string} */ (req.rawHeaders[i + 1]))
+  }
   return headers
 }
 

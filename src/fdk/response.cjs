@@ -1,5 +1,6 @@
 // @ts-check
 'use strict'
+const { NAME: TURN } = require('./turn.cjs')
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
 /** Of one connection, or for the server to say. */
@@ -108,7 +109,7 @@ exports.logError = logError
 exports.sendError = (res, error) => {
   const hint = logError(error)
   if (res.headersSent) return void res.destroy()
-  for (const name of res.getHeaderNames()) res.removeHeader(name)
+  for (const name of res.getHeaderNames()) if (name !== TURN) res.removeHeader(name)
   json(
     res,
     502,

@@ -7,7 +7,12 @@ const MIB = 1024 * 1024
 export interface Definition extends Workload {
   readonly app: App
   readonly fn: Fn
+  /** Its owner says that no answer of it is ever taken for another call's: connections to it are kept. */
+  readonly keepsConnection: boolean
 }
+
+/** On a function: `kept`. */
+const CONNECTION = 'sluice/connection'
 
 export const define = (app: App, fn: Fn): Definition => ({
   app,
@@ -23,6 +28,7 @@ export const define = (app: App, fn: Fn): Definition => ({
   idleTimeout: fn.idle_timeout * 1_000,
   minWarm: fn.format === 'default' ? 0 : fn.min_warm,
   once: fn.format === 'default',
+  keepsConnection: fn.annotations[CONNECTION] === 'kept',
 })
 
 /** Whether calls reach a function over stdin and stdout instead of a socket. */

@@ -92,13 +92,20 @@ export async function startContainer(
 
 function connectionTo(
   container: Container,
-  { fn, concurrency }: Definition,
+  { fn, concurrency, keepsConnection }: Definition,
   maxHeadSize = 1024 * 1024,
 ): Connection {
   // Out of turn between calls: it goes before the next call could meet it.
   const broken = () => void container.stop('killed')
   if (!isPiped(fn))
-    return connectHttpStream({ socket: container.socket as string, concurrency, maxHeadSize, broken })
+    return connectHttpStream({
+      id: container.id,
+      socket: container.socket as string,
+      concurrency,
+      maxHeadSize,
+      keeps: keepsConnection,
+      broken,
+    })
   const { stdin, stdout, ended } = container
   if (!stdin) throw new DriverError('unsupported', `format ${fn.format} needs a container with an input`)
   return fn.format === 'http'

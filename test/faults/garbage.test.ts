@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
+import type { Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { seededRandom } from '../../src/core/random.ts'
 import { clean, disturb, loadOf, outcomeOf, scripted, setUpFaults } from '../support/fault-rig.ts'
 import { INVOKE, send } from '../support/node-rig.ts'
 import { answer, SCRIPTED, type Script, say, sayLast } from '../support/raw-function.ts'
@@ -124,6 +127,23 @@ test('a second answer that comes late reaches no other caller', async (t) => {
     })
   const seen = await disturb(t, late)
   assert.deepEqual([seen.first, seen.queued], ['200 hello', '200 own:queued'])
+})
+
+test('of 2,000 calls to a function that says everything twice, the second time late, none gets another answer than its own', async (t) => {
+  const rig = await setUpFaults(t)
+  const random = seededRandom(3)
+  const sayLate = (connection: Socket, bytes: string, turns: number): void => {
+    if (turns > 0) setImmediate(() => sayLate(connection, bytes, turns - 1))
+    else if (!connection.destroyed) connection.write(bytes)
+  }
+  rig.fn.script = async (connection, incoming) => {
+    const bytes = answer(`own:${await text(incoming)}`)
+    connection.write(bytes)
+    sayLate(connection, bytes, Math.floor(random() * 20))
+  }
+  for (let i = 0; i < 2_000; i++) assert.equal(await scripted(rig, `call ${i}`), `200 own:call ${i}`)
+  assert.equal(rig.driver.started, 1)
+  await rig.end()
 })
 
 test('a function that closes its connection after an answer costs the next caller nothing', async (t) => {
