@@ -1,69 +1,177 @@
-/** What a code means to whoever meets it. `retryable`: the call has not started, another node may take it. */
+import type { Origin, Reject } from './words.ts'
+
+/** Who can let a call down: who calls, the function, or a part of the platform. */
+export type Blamed = 'caller' | 'function' | 'node' | 'engine' | 'disk' | 'descriptors' | 'store' | 'registry'
+
+/** What a code means to whoever meets it. */
 interface ErrorRow {
   readonly status: number
   readonly exit: number
   readonly message: string
-  readonly retryable?: true
+  /** Whose fault it is that a call ends so; absent where no call does. */
+  readonly of?: Blamed
+  /** The call had started, or nobody knows: it is never sent again. */
+  readonly started?: true
+  /** It had not, and another node may make it good: what the node says in `Fn-Reject`. */
+  readonly reject?: Reject
 }
 
 /**
- * Every error that crosses a border of Sluice: code → HTTP status, exit code of the command line, the text
- * that clients know (api-v2 §7), and whether the call may be sent elsewhere.
+ * Every error that crosses a border of Sluice: code → HTTP status, exit code of the command line, the text that
+ * clients know (api-v2 §7), and of those that a call can end with whose fault it is and whether it may go elsewhere.
  * Exit codes: 2 = wrong use, 3 = not found, 4 = conflict, 5 = refused, 6 = the function failed, 7 = the platform failed.
  */
 const table = {
   'invalid-json': { status: 400, exit: 2, message: 'Invalid JSON' },
-  invalid: { status: 400, exit: 2, message: 'Invalid request' },
   unauthorized: { status: 401, exit: 5, message: 'Unauthorized' },
   forbidden: { status: 403, exit: 5, message: 'Forbidden' },
-  'not-found': { status: 404, exit: 3, message: 'Not found' },
-  'path-not-found': { status: 404, exit: 3, message: 'Path not found' },
-  'method-not-allowed': { status: 405, exit: 2, message: 'Method not allowed' },
   conflict: { status: 409, exit: 4, message: 'Conflict' },
   gone: { status: 410, exit: 3, message: 'Gone' },
-  'too-large': { status: 413, exit: 2, message: 'Content-Length too large for this server' },
-  'client-gone': { status: 444, exit: 7, message: 'Client gone' },
-  internal: { status: 500, exit: 7, message: 'internal server error' },
-  unsupported: { status: 501, exit: 2, message: 'Not supported by this server' },
+  unmet: { status: 500, exit: 7, message: 'Not as promised' },
+  address: { status: 500, exit: 7, message: 'Address not available' },
+  'data-dir': { status: 500, exit: 7, message: 'Data folder not available' },
+  driver: { status: 500, exit: 7, message: 'Driver not available' },
+
+  invalid: { status: 400, exit: 2, message: 'Invalid request', of: 'caller' },
+  'not-found': { status: 404, exit: 3, message: 'Not found', of: 'caller' },
+  'path-not-found': { status: 404, exit: 3, message: 'Path not found', of: 'caller' },
+  'method-not-allowed': { status: 405, exit: 2, message: 'Method not allowed', of: 'caller' },
+  'too-large': {
+    status: 413,
+    exit: 2,
+    message: 'Content-Length too large for this server',
+    of: 'caller',
+    started: true,
+  },
+  'head-too-large': { status: 431, exit: 2, message: 'Request header too large', of: 'caller' },
+  'client-gone': { status: 444, exit: 7, message: 'Client gone', of: 'caller', started: true },
+  unsupported: { status: 501, exit: 2, message: 'Not supported by this server', of: 'caller' },
 
   'init-failed': {
     status: 502,
     exit: 6,
     message: 'Container failed to initialize, please ensure you are using the latest fdk and check the logs',
+    of: 'function',
   },
   'init-timeout': {
     status: 504,
     exit: 6,
     message:
       'Container initialization timed out, please ensure you are using the latest fdk and check the logs',
+    of: 'function',
   },
-  'no-response': { status: 502, exit: 6, message: 'error receiving function response' },
-  'function-failed': { status: 502, exit: 6, message: 'function failed' },
-  'invalid-response': { status: 502, exit: 6, message: 'invalid function response' },
-  'response-too-large': { status: 502, exit: 6, message: 'function response body too large' },
-  'response-head-too-large': { status: 502, exit: 6, message: 'function response header too large' },
-  'timed-out': { status: 504, exit: 6, message: 'Timed out' },
+  'no-response': {
+    status: 502,
+    exit: 6,
+    message: 'error receiving function response',
+    of: 'function',
+    started: true,
+  },
+  'function-failed': { status: 502, exit: 6, message: 'function failed', of: 'function', started: true },
+  'invalid-response': {
+    status: 502,
+    exit: 6,
+    message: 'invalid function response',
+    of: 'function',
+    started: true,
+  },
+  'response-too-large': {
+    status: 502,
+    exit: 6,
+    message: 'function response body too large',
+    of: 'function',
+    started: true,
+  },
+  'response-head-too-large': {
+    status: 502,
+    exit: 6,
+    message: 'function response header too large',
+    of: 'function',
+    started: true,
+  },
+  'timed-out': { status: 504, exit: 6, message: 'Timed out', of: 'function', started: true },
+  'deadline-passed': { status: 504, exit: 7, message: 'Timed out', of: 'caller' },
 
-  'too-big-for-node': { status: 400, exit: 2, message: 'Requested CPU/Memory cannot be allocated' },
-  'no-image': { status: 503, exit: 7, message: 'Image not found on this node', retryable: true },
-  busy: { status: 503, exit: 7, message: 'Timed out - server too busy', retryable: true },
-  /** At arrival: it would wait in vain here. Unlike `busy`, which has waited already (decision 002). */
-  refused: { status: 503, exit: 7, message: 'Timed out - server too busy', retryable: true },
-  draining: { status: 503, exit: 7, message: 'Node is draining', retryable: true },
-  'no-nodes': { status: 503, exit: 7, message: 'No node can take the call' },
-  'node-unreachable': { status: 502, exit: 7, message: 'Node could not be reached', retryable: true },
-  'node-lost': { status: 502, exit: 7, message: 'Connection to the node was lost during the call' },
-  'node-timeout': { status: 504, exit: 7, message: 'Node did not answer in time' },
-  unmet: { status: 500, exit: 7, message: 'Not as promised' },
-  address: { status: 500, exit: 7, message: 'Address not available' },
-  'data-dir': { status: 500, exit: 7, message: 'Data folder not available' },
-  driver: { status: 500, exit: 7, message: 'Driver not available' },
-  'store-unavailable': { status: 503, exit: 7, message: 'Store is unavailable' },
+  internal: { status: 500, exit: 7, message: 'internal server error', of: 'node', started: true },
+  'too-big-for-node': {
+    status: 400,
+    exit: 2,
+    message: 'Requested CPU/Memory cannot be allocated',
+    of: 'node',
+  },
+  /** Has waited already: not sent on to wait again (decision 002). */
+  busy: { status: 503, exit: 7, message: 'Timed out - server too busy', of: 'node' },
+  /** At arrival: it would wait in vain here. */
+  refused: { status: 503, exit: 7, message: 'Timed out - server too busy', of: 'node', reject: 'busy' },
+  draining: { status: 503, exit: 7, message: 'Node is draining', of: 'node', reject: 'draining' },
+  'no-image': {
+    status: 503,
+    exit: 7,
+    message: 'Image not found on this node',
+    of: 'registry',
+    reject: 'no-image',
+  },
+  'engine-gone': {
+    status: 503,
+    exit: 7,
+    message: 'Container engine is not available',
+    of: 'engine',
+    reject: 'busy',
+  },
+  'no-space': { status: 503, exit: 7, message: 'Node is out of disk space', of: 'disk', reject: 'busy' },
+  'no-descriptors': {
+    status: 503,
+    exit: 7,
+    message: 'Node is out of file descriptors',
+    of: 'descriptors',
+    reject: 'busy',
+  },
+  'store-unavailable': { status: 503, exit: 7, message: 'Store is unavailable', of: 'store', reject: 'busy' },
+
+  'no-nodes': { status: 503, exit: 7, message: 'No node can take the call', of: 'node' },
+  'node-unreachable': { status: 502, exit: 7, message: 'Node could not be reached', of: 'node' },
+  'node-lost': {
+    status: 502,
+    exit: 7,
+    message: 'Connection to the node was lost during the call',
+    of: 'node',
+    started: true,
+  },
+  'node-timeout': {
+    status: 504,
+    exit: 7,
+    message: 'Node did not answer in time',
+    of: 'node',
+    started: true,
+  },
 } as const
 
 export type ErrorCode = keyof typeof table
 
 export const ERRORS: Readonly<Record<ErrorCode, ErrorRow>> = table
+
+/** What a failed call's answer says in `Fn-Origin`. */
+export const originOf = (code: ErrorCode): Origin =>
+  ERRORS[code].of === 'function' ? 'function' : 'platform'
+
+/** What the system calls what a machine has run out of. */
+const SHORTAGES: Readonly<Record<string, 'no-space' | 'no-descriptors'>> = {
+  ENOSPC: 'no-space',
+  EDQUOT: 'no-space',
+  EMFILE: 'no-descriptors',
+  ENFILE: 'no-descriptors',
+}
+
+/** What the machine has run out of, if that is at the bottom of an error, whoever made what of it. */
+export function shortageOf(error: unknown): 'no-space' | 'no-descriptors' | undefined {
+  let at = error
+  for (let depth = 0; depth < 10 && at instanceof Error; depth++) {
+    const shortage = 'code' in at && typeof at.code === 'string' ? SHORTAGES[at.code] : undefined
+    if (shortage) return shortage
+    at = at.cause
+  }
+  return undefined
+}
 
 export interface ErrorOptionsWithDetail extends ErrorOptions {
   /** Names the thing, the field, the rule and the value. Shown to the caller, so never a secret. */
@@ -88,10 +196,6 @@ export class SluiceError extends Error {
 
   get status(): number {
     return ERRORS[this.code].status
-  }
-
-  get retryable(): boolean {
-    return ERRORS[this.code].retryable === true
   }
 
   /** The body of the reply: `{ message, detail? }`. */

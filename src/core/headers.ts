@@ -123,11 +123,7 @@ export function parseLoad(text: string): Load | undefined {
   return { run, queue, cap, idle, boot, seq }
 }
 
-export const REJECTS = ['busy', 'draining', 'no-image', 'quota'] as const
-export type Reject = (typeof REJECTS)[number]
-
-export const ORIGINS = ['platform', 'function'] as const
-export type Origin = (typeof ORIGINS)[number]
+export { ORIGINS, type Origin, REJECTS, type Reject } from './words.ts'
 
 /** One `Server-Timing` entry (W3C): milliseconds with two decimals. */
 export const formatEntry = (name: string, ms: number): string => `${name};dur=${ms.toFixed(2)}`

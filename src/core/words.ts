@@ -97,6 +97,14 @@ export const bundleDigest = (image: string): string | undefined => BUNDLE_IMAGE.
 
 export const bundleImage = (digest: string): string => `bundle@sha256:${digest}`
 
+/** Why a node does not take a call: what `Fn-Reject` says. */
+export const REJECTS = ['busy', 'draining', 'no-image', 'quota'] as const
+export type Reject = (typeof REJECTS)[number]
+
+/** Whose error an answer is: what `Fn-Origin` says. */
+export const ORIGINS = ['platform', 'function'] as const
+export type Origin = (typeof ORIGINS)[number]
+
 /** Strategies that the balancer can place by. */
 export const STRATEGY_NAMES = ['fnlb', 'round-robin'] as const
 export type StrategyName = (typeof STRATEGY_NAMES)[number]

@@ -219,7 +219,13 @@ const faults = {
   'pull-failed': { owner: true },
   'bad-spec': { owner: true },
   unsupported: { owner: true },
+  /** Of users, processes, groups: what a machine can have only so many of. */
   'no-room': { owner: false },
+  'no-space': { owner: false },
+  /** The node's own, or the machine's. */
+  'no-descriptors': { owner: false },
+  /** It does not answer, or went away meanwhile. */
+  'engine-gone': { owner: false },
   unavailable: { owner: false },
   closed: { owner: false },
 } as const

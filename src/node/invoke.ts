@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../core/clock.ts'
-import { ERRORS, type ErrorCode, messageOf, SluiceError } from '../core/errors.ts'
+import { ERRORS, type ErrorCode, messageOf, originOf, SluiceError } from '../core/errors.ts'
 import {
   first,
   formatLoad,
@@ -8,7 +8,6 @@ import {
   formatWait,
   HEADER,
   NO_WAIT,
-  type Reject,
   totalWait,
   type Wait,
 } from '../core/headers.ts'
@@ -204,13 +203,13 @@ class Reply implements CallReceiver {
       return
     }
     const headers = ['Content-Type', 'application/json; charset=utf-8', ...this.#facts()]
-    headers.push('Fn-Origin', isFunctionsFault(known.code) ? 'function' : 'platform')
-    const rejected = rejectOf(known.code)
-    if (rejected) headers.push('Fn-Reject', rejected)
+    headers.push('Fn-Origin', originOf(known.code))
+    const { reject } = ERRORS[known.code]
+    if (reject) headers.push('Fn-Reject', reject)
     const again = this.#retryAfter(known)
     if (again !== undefined) headers.push('Retry-After', String(Math.max(1, Math.ceil(again / 1_000))))
     if (!this.#req.complete && !isSmall(this.#req)) headers.push('Connection', 'close')
-    const body = `${JSON.stringify(known)}\n`
+    const body = `${JSON.stringify({ ...known.toJSON(), call_id: this.#id })}\n`
     headers.push('Content-Length', String(Buffer.byteLength(body)))
     this.#res.writeHead(known.status, headers)
     this.#res.end(body)
@@ -226,8 +225,9 @@ class Reply implements CallReceiver {
 
   /** Milliseconds after which the caller may try again, when that means anything. */
   #retryAfter({ code, retryAfter }: SluiceError): number | undefined {
-    if (retryAfter !== undefined || (code !== 'busy' && code !== 'refused')) return retryAfter
-    const definition = this.#resolved?.definition
+    const { of, reject } = ERRORS[code]
+    if (retryAfter !== undefined || !(reject === 'busy' || code === 'busy')) return retryAfter
+    const definition = of === 'node' ? this.#resolved?.definition : undefined
     return (definition && this.#context.runner.predict(definition)) ?? UNKNOWN_RETRY
   }
 
@@ -339,14 +339,6 @@ class Reply implements CallReceiver {
     this.#waiting?.abort()
     this.#exchange?.abort(new SluiceError('client-gone'))
   }
-}
-
-const isFunctionsFault = (code: ErrorCode): boolean => ERRORS[code].exit === 6
-
-/** Refusals that another node may make good. A call whose `max_wait` is used up is none of them. */
-function rejectOf(code: ErrorCode): Reject | undefined {
-  if (code === 'refused') return 'busy'
-  return code === 'draining' || code === 'no-image' ? code : undefined
 }
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>

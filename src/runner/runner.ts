@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { SluiceError } from '../core/errors.ts'
+import { SluiceError, shortageOf } from '../core/errors.ts'
 import type { LiveContainer } from './container.ts'
 import type { Definition } from './definition.ts'
 import type { Slot as PolicySlot, Ticket } from './policy/call.ts'
@@ -339,6 +339,8 @@ export class Runner implements AsyncDisposable {
   /** Adds to a lost connection how the container ended, once that is known; a container that lives on is ended. */
   async #explain(error: SluiceError, container: LiveContainer): Promise<SluiceError> {
     const { clock } = this.#options
+    const shortage = shortageOf(error)
+    if (shortage) return new SluiceError(shortage, undefined, { cause: error }) // its connection was not even opened
     const late = new Promise<undefined>((resolve) => clock.after(1_000, () => resolve(undefined)))
     const result = await Promise.race([container.ended, late])
     const why = !result

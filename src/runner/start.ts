@@ -1,5 +1,5 @@
 import { type Clock, limit } from '../core/clock.ts'
-import { type ErrorCode, messageOf, SluiceError } from '../core/errors.ts'
+import { type ErrorCode, messageOf, SluiceError, shortageOf } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import {
   type Container,
@@ -135,12 +135,19 @@ function specOf({ id, definition, environment }: StartOrder, source: Source): Co
     timeout: 0, // the call's own rules
   }
 }
-/** What it means for a call; other faults are failures of its start. */
-const DRIVER_FAULTS: Partial<Record<DriverFault, ErrorCode>> = {
+/** What a driver's fault means for the calls that wait. None but the function's own definition is the function's. */
+const MEANING: Readonly<Record<DriverFault, ErrorCode>> = {
   'image-missing': 'no-image',
   'image-denied': 'no-image',
   'pull-failed': 'no-image',
-  'no-room': 'busy',
+  'bad-spec': 'init-failed',
+  unsupported: 'init-failed',
+  'no-room': 'refused',
+  'no-space': 'no-space',
+  'no-descriptors': 'no-descriptors',
+  'engine-gone': 'engine-gone',
+  unavailable: 'engine-gone',
+  closed: 'draining',
 }
 
 /** Why no container could be started, in the words of the wire (api-v2 §7). */
@@ -151,11 +158,13 @@ export function startFailure(error: unknown): SluiceError {
     const detail = output === '' ? error.message : `${error.message}; its last output:\n${output}`
     return new SluiceError(code, undefined, { cause: error, detail })
   }
+  const shortage = shortageOf(error)
+  if (shortage) return new SluiceError(shortage, undefined, { cause: error })
   if (error instanceof DriverError) {
-    return new SluiceError(DRIVER_FAULTS[error.fault] ?? 'init-failed', undefined, {
+    return new SluiceError(MEANING[error.fault], undefined, {
       cause: error,
       detail: error.userVisible ? error.message : undefined,
     })
   }
-  return error instanceof SluiceError ? error : new SluiceError('internal', undefined, { cause: error })
+  return SluiceError.from(error)
 }

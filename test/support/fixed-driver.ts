@@ -9,6 +9,8 @@ export interface FixedDriver extends Driver {
   started: number
   /** Prints on the stderr of every container from now on started. */
   stderr: string
+  /** What goes wrong with every container from now on prepared or run. */
+  fails: { readonly prepare?: Error; readonly run?: Error }
 }
 
 export function fixedDriver(socket: string): FixedDriver {
@@ -30,10 +32,17 @@ export function fixedDriver(socket: string): FixedDriver {
     stopped: [],
     started: 0,
     stderr: '',
-    prepare: async ({ id }) => ({
-      run: async () => makeContainer(id),
-      [Symbol.asyncDispose]: async () => {},
-    }),
+    fails: {},
+    async prepare({ id }) {
+      if (driver.fails.prepare) throw driver.fails.prepare
+      return {
+        async run() {
+          if (driver.fails.run) throw driver.fails.run
+          return makeContainer(id)
+        },
+        [Symbol.asyncDispose]: async () => {},
+      }
+    },
     [Symbol.asyncDispose]: async () => {},
   }
 
