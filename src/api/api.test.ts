@@ -270,7 +270,10 @@ test('without a valid token every path of /v2 is refused, the root is not', asyn
       const reply = await api.send(method, path, undefined, authorization ? { authorization } : {})
       assert.equal(reply.status, 401, `${method} ${path}`)
       assert.equal(reply.headers['www-authenticate'], 'Bearer')
-      if (method !== 'HEAD') assert.deepEqual(reply.json, { message: 'Unauthorized' })
+      const detail = authorization
+        ? 'the token that was sent is not that of this server'
+        : 'no token was sent, and this server asks for one'
+      if (method !== 'HEAD') assert.deepEqual(reply.json, { message: 'Unauthorized', detail })
     }
   const allowed = await api.send('GET', '/v2/apps', undefined, { authorization: 'Bearer secret' })
   assert.deepEqual(allowed.json, { items: [] })

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { SluiceError } from '../core/errors.ts'
+import { unauthorized } from '../host/token.ts'
 import { serveApps } from './apps.ts'
 import { serveBundles } from './bundles.ts'
 import { type ApiOptions, NO_HEAD } from './context.ts'
@@ -32,7 +33,7 @@ function serveV2(v2: FastifyInstance, options: ApiOptions): void {
   v2.addHook('onRequest', async (request, reply) => {
     if (!allowed(request.headers.authorization)) {
       reply.header('www-authenticate', 'Bearer')
-      throw new SluiceError('unauthorized')
+      throw unauthorized(request.headers.authorization)
     }
     refuseForeign(request, options.cors?.origins)
     refuseLarge(request)

@@ -2,7 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { ERRORS, messageOf, SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { hostCheck } from '../host/known-hosts.ts'
-import { tokenCheck } from '../host/token.ts'
+import { tokenCheck, unauthorized } from '../host/token.ts'
 import type { StatsPage } from './stats.ts'
 
 /** The nodes of a running balancer, by name (`host:port`). */
@@ -54,7 +54,7 @@ export function adminServer({ nodes, stats, token, hosts, version, log }: AdminO
     async (lb) => {
       lb.addHook('onRequest', async (request) => {
         checkHost(request.headers.host)
-        if (!allowed(request.headers.authorization)) throw new SluiceError('unauthorized')
+        if (!allowed(request.headers.authorization)) throw unauthorized(request.headers.authorization)
       })
       lb.get('/nodes', async () => ({ nodes: nodes.list() }))
       lb.put('/nodes', async ({ body }) => {

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import { SluiceError } from '../core/errors.ts'
 import { isCall, originForm } from '../core/routes.ts'
-import { type TokenCheck, tokenCheck } from '../host/token.ts'
+import { type TokenCheck, tokenCheck, unauthorized } from '../host/token.ts'
 import type { Client, ClientHead } from './client.ts'
 import { asksAhead, wayOf } from './door.ts'
 import { httpClients } from './http-client.ts'
@@ -48,7 +48,7 @@ function refuse(head: ClientHead, target: string | undefined, allowed: TokenChec
   const way = wayOf(target)
   if (way === 'closed') return new SluiceError('path-not-found')
   if (way === 'guarded' && !allowed(head.field('authorization')) && !asksAhead(head))
-    return new SluiceError('unauthorized')
+    return unauthorized(head.field('authorization'))
   return undefined
 }
 

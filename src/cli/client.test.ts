@@ -119,6 +119,8 @@ test('a refused token says which variable to set', async () => {
   await using client = clientOf(server)
   server.intercept = () => [401, { message: 'Unauthorized' }]
   await assert.rejects(client.list('apps'), { code: 'unauthorized', detail: /^set FN_TOKEN/ })
+  server.intercept = () => [401, { message: 'Unauthorized', detail: 'no token was sent' }]
+  await assert.rejects(client.list('apps'), { detail: /^no token was sent; set FN_TOKEN/ })
 })
 
 test('without a server the error says how to start one', async () => {

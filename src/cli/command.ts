@@ -1,5 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander'
-import { parseDuration } from '../core/units.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { formatDuration, parseDuration } from '../core/units.ts'
 import type { Io } from './io.ts'
 
 /**
@@ -14,8 +14,14 @@ export function withExamples(command: Command, ...lines: readonly string[]): Com
   return command.addHelpText('after', ['', title, ...lines.map((line) => `  $ ${line}`)].join('\n'))
 }
 
+/** An option that takes a time, and shows its default (milliseconds) as one would write it. */
+export const timeOption = (flags: string, description: string, ms: number): Option =>
+  new Option(flags, description)
+    .argParser(parseTimeLimit)
+    .default(ms, formatDuration(ms).replace(/(?<=m)0s$/, ''))
+
 /** Milliseconds of an option like `30s`, `1m30s` or `30` (seconds). */
-export function parseTimeLimit(text: string): number {
+function parseTimeLimit(text: string): number {
   const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : parseDuration(text)
   if (ms !== undefined && ms > 0 && ms <= 86_400_000) return ms
   throw new InvalidArgumentError('It must be a time above zero and at most 24h, like 30s or 1m30s.')

@@ -97,6 +97,7 @@ test('an app that is not there ends with exit code 3 and one line', async () => 
 test('inspect prints a resource as JSON', async () => {
   await using server = await startShop()
   assert.equal(JSON.parse((await sluice(server, 'inspect app shop')).stdout).id, 'a1')
+  assert.equal(JSON.parse((await sluice(server, 'inspect app shop --json')).stdout).id, 'a1')
   assert.equal(JSON.parse((await sluice(server, 'inspect function shop cart')).stdout).id, 'f1')
   assert.equal(JSON.parse((await sluice(server, 'inspect trigger shop cart buy')).stdout).id, 't1')
 })

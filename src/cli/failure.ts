@@ -22,8 +22,8 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 export function failureOf(status: number, body: string, fallback: ErrorCode): SluiceError {
   const { message, detail } = readFailure(body)
   const code = codeOf(status, message) ?? BY_STATUS[status] ?? fallback
-  const hint =
-    detail ?? (code === 'unauthorized' ? "set FN_TOKEN, or FN_TOKEN_FILE, to the server's token" : undefined)
+  const todo = code === 'unauthorized' ? "set FN_TOKEN, or FN_TOKEN_FILE, to the server's token" : undefined
+  const hint = [detail, todo].filter(Boolean).join('; ') || undefined
   return new SluiceError(code, message ?? `the server answered with status ${status}`, { detail: hint })
 }
 

@@ -32,7 +32,7 @@ max_concurrency: 8
 start_timeout: 2.5
 max_wait: 10
 min_warm: 1
-async: true
+async: false
 network: true
 triggers:
   - { name: a, type: http, source: /a }
@@ -57,7 +57,7 @@ triggers:
     start_timeout: 2.5,
     max_wait: 10,
     min_warm: 1,
-    async: true,
+    async: false,
     network: true,
     triggers: [
       { name: 'a', type: 'http', source: '/a' },
@@ -101,7 +101,8 @@ const wrong: Readonly<Record<string, readonly [rule: string, value: string]>> = 
   'config: {a: {b: c}}': ['config must be a map of texts', '{"a":{"b":"c"}}'],
   'annotations: {a: ""}': ['annotations must be a map of values, none of them empty', '{"a":""}'],
   'format: json': ['format must be one of http-stream, http, default, port', '"json"'],
-  'async: 1': ['async must be true or false', '1'],
+  'async: true': ['async must be false: calls that are answered before they run do not work yet', 'true'],
+  'network: 1': ['network must be true or false', '1'],
   'cpus: -1': ['cpus must be a number of 0 or more', '-1'],
   'concurrency: 0': ['concurrency must be a whole number of 1 or more', '0'],
   'triggers: {name: a}': ['triggers must be a list of name, type, source', '{"name":"a"}'],

@@ -79,7 +79,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   start_timeout: atLeast(0),
   max_wait: atLeast(0),
   min_warm: whole(0),
-  async: flag,
+  async: {
+    expects: 'false: calls that are answered before they run do not work yet',
+    accepts: (value) => value === false,
+  },
   network: flag,
 } satisfies Record<keyof FuncFile | 'schema_version', Rule>
 

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { type CommandFactory, groupOf, withExamples } from './command.ts'
 import { print, printJson } from './io.ts'
 import { withClient } from './with-client.ts'
@@ -12,12 +12,16 @@ export const inspectCommand: CommandFactory = (io) =>
     [appCommand(io), functionCommand(io), triggerCommand(io)],
   )
 
+/** For those who give it everywhere. */
+const jsonOption = () => new Option('--json', 'print JSON, as it does anyway')
+
 const appCommand: CommandFactory = (io) =>
   withExamples(
     new Command('app')
       .alias('a')
       .description('print an app')
       .argument('<app>', 'name of the app')
+      .addOption(jsonOption())
       .action((appName: string) =>
         withClient(io, async (client) => printJson(io, await client.app(appName))),
       ),
@@ -31,6 +35,7 @@ const functionCommand: CommandFactory = (io) =>
       .description('print a function')
       .argument('<app>', 'name of the app')
       .argument('<function>', 'name of the function')
+      .addOption(jsonOption())
       .option('--endpoint', 'print only the URL that calls it')
       .action((appName: string, fnName: string, { endpoint = false }: { endpoint?: boolean }) =>
         withClient(io, async (client) => {
@@ -51,6 +56,7 @@ const triggerCommand: CommandFactory = (io) =>
       .argument('<app>', 'name of the app')
       .argument('<function>', 'name of the function')
       .argument('<trigger>', 'name of the trigger')
+      .addOption(jsonOption())
       .option('--endpoint', 'print only the URL that calls it')
       .action((appName: string, fnName: string, name: string, { endpoint = false }: { endpoint?: boolean }) =>
         withClient(io, async (client) => {

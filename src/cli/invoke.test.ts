@@ -110,6 +110,40 @@ test('whose fault it was shows in the exit code', async () => {
   assert.deepEqual(codes, [6, 7, 3, 7])
 })
 
+test('an answer of which the function says that it failed is printed, and the exit code is 6', async () => {
+  await using server = await startShop()
+  const answer = (status: string) => {
+    server.intercept = ({ path }, response) => {
+      if (path !== '/invoke/f1') return undefined
+      response.setHeader('fn-http-status', status).setHeader('fn-call-id', '01CALL')
+      return [200, { error: 'mine' }]
+    }
+    return invoke(server)
+  }
+  for (const status of ['400', '500']) {
+    const { code, stdout, stderr } = await answer(status)
+    assert.deepEqual([code, stdout], [6, '{"error":"mine"}'])
+    assert.equal(stderr, `sluice: the function answered with status ${status}: call 01CALL\n`)
+  }
+  for (const status of ['201', '302', 'odd']) assert.equal((await answer(status)).code, 0, status)
+})
+
+test('on a terminal an answer ends its line, and only there', async () => {
+  await using server = await startShop()
+  const answer = async (body: string, terminal: boolean) => {
+    server.intercept = ({ path }, response) => {
+      if (path !== '/invoke/f1') return undefined
+      response.end(body)
+      return 'own'
+    }
+    return (await invoke(server, [], { terminal })).stdout
+  }
+  assert.equal(await answer('done', true), 'done\n')
+  assert.equal(await answer('done\n', true), 'done\n')
+  assert.equal(await answer('', true), '')
+  assert.equal(await answer('done', false), 'done')
+})
+
 test('--include prints the status and headers before the answer', async () => {
   await using server = await startShop()
   const { stdout } = await invoke(server, ['-i'])

@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { SluiceError } from '../core/errors.ts'
 import { first, HEADER } from '../core/headers.ts'
 import type { Answer } from './client.ts'
-import { type CommandFactory, parseTimeLimit, withExamples } from './command.ts'
+import { type CommandFactory, timeOption, withExamples } from './command.ts'
 import { type Io, note } from './io.ts'
 import { withClient } from './with-client.ts'
 
@@ -22,13 +22,17 @@ const TIME_LIMIT = 600_000
 export const invokeCommand: CommandFactory = (io) =>
   withExamples(
     new Command('invoke')
-      .description('call a function; its input is read from stdin unless that is a terminal')
+      .description(
+        'call a function; its input is read from stdin unless that is a terminal. The answer goes to stdout, also ' +
+          'one of which the function says that it failed (its own status is 400 or more); the exit code is 6 then, ' +
+          'as it is when the function threw. A trigger answers its caller with that status',
+      )
       .argument('<app>', 'name of the app')
       .argument('<function>', 'name of the function')
       .option('--content-type <type>', 'of the input (default: content_type of ./func.yaml, else text/plain)')
       .option('--display-call-id', "print the call's id on stderr")
       .option('-i, --include', 'print status and headers before the answer')
-      .option('--timeout <time>', 'give up after this time (default: 10m)', parseTimeLimit, TIME_LIMIT)
+      .addOption(timeOption('--timeout <time>', 'give up after this time', TIME_LIMIT))
       .action(invoke.bind(undefined, io)),
     'sluice invoke myapp hello',
     'echo \'{"name":"Ada"}\' | sluice invoke myapp hello --content-type application/json',
@@ -67,7 +71,29 @@ async function show(io: Io, answer: Answer, { include, displayCallId }: Options)
   if (displayCallId) note(io, `Call ID: ${callId ?? 'unknown'}`)
   if (include) io.stdout.write(formatHead(answer))
   if (answer.status >= 400) await fail(answer, callId)
-  else await pipeline(answer.body as Readable, io.stdout, { end: false })
+  await print(io, answer.body)
+  const own = Number(first(answer.headers[HEADER.httpStatus]) ?? 200)
+  if (own >= 400)
+    throw new SluiceError('function-failed', `the function answered with status ${own}`, {
+      detail: callId && `call ${callId}`,
+    })
+}
+
+/** The answer as it is; on a terminal the prompt gets a line of its own. */
+async function print(io: Io, body: Readable): Promise<void> {
+  let last: number | undefined
+  await pipeline(
+    body,
+    async function* (chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        last = chunk.at(-1) ?? last
+        yield chunk
+      }
+    },
+    io.stdout,
+    { end: false },
+  )
+  if (io.isTTY.stdout && last !== undefined && last !== 0x0a) io.stdout.write('\n')
 }
 
 /** What the server says about a failed call, with the call's id to look it up by. */

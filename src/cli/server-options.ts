@@ -1,11 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { World } from '../compose.ts'
+import type { BalancerSettings, NodeSettings, World } from '../compose.ts'
+import { SluiceError } from '../core/errors.ts'
 import { systemRandom } from '../core/random.ts'
 import { parseBytes } from '../core/units.ts'
 import { DRIVER_CHOICES, STRATEGY_NAMES, type StrategyName } from '../core/words.ts'
 import { readEnvironment } from '../host/config.ts'
-import { type Address, parseAddress } from '../host/listen.ts'
-import { parseTimeLimit } from './command.ts'
+import { type Address, formatAddress, parseAddress } from '../host/listen.ts'
+import { timeOption } from './command.ts'
 import type { Io } from './io.ts'
 
 /** What a role is given by the command line. */
@@ -22,6 +23,10 @@ export const untilStopped = ({ signal }: Io): Promise<void> =>
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
+
+/** What every role prints for programs. */
+export const jsonOption = (command: Command): Command =>
+  command.option('--json', 'print where it listens as one line of JSON')
 
 export const nodeOptions = (command: Command): Command =>
   command
@@ -45,17 +50,44 @@ export const nodeOptions = (command: Command): Command =>
       'disk that pulled images may take, like 20G; the least recently used go first (default: all are kept)',
       parseSize,
     )
-    .option('--grace <time>', 'how long running calls may take to end when it stops', parseTimeLimit, 30_000)
+    .addOption(graceOption())
 
 export const balancerOptions = (command: Command): Command =>
   command
     .addOption(
       new Option('--strategy <name>', 'how calls are placed').choices(STRATEGY_NAMES).default('fnlb'),
     )
-    .option('--hc-interval <time>', 'time between health checks of a node', parseTimeLimit, 3_000)
+    .addOption(timeOption('--hc-interval <time>', 'time between health checks of a node', 3_000))
     .option('--hc-path <path>', 'health check of nodes that have no /node/load', '/version')
     .option('--hc-threshold <n>', 'failed checks in a row that put a node out', parseCount, 2)
-    .option('--hc-timeout <time>', 'time a health check may take', parseTimeLimit, 5_000)
+    .addOption(timeOption('--hc-timeout <time>', 'time a health check may take', 5_000))
+
+export const graceOption = (): Option =>
+  timeOption('--grace <time>', 'how long running calls may take to end when it stops', 30_000)
+
+export const addressOption = (flags: string, description: string, port: number): Option => {
+  const address = { host: '127.0.0.1', port }
+  return new Option(flags, description).argParser(parseListen).default(address, formatAddress(address))
+}
+
+/**
+ * The result of a start.
+ * @param given by option, so that an address that is taken names the option which chooses another
+ * @throws SluiceError what the start threw
+ */
+export async function starting<T>(start: Promise<T>, given: Readonly<Record<string, Address>>): Promise<T> {
+  return await start.catch((error: unknown) => {
+    if (!(error instanceof SluiceError) || error.code !== 'address') throw error
+    const taken = Object.keys(given).find((option) =>
+      error.message.includes(`${formatAddress(given[option] as Address)} `),
+    )
+    if (taken === undefined) throw error
+    throw new SluiceError('address', error.message, {
+      cause: error,
+      detail: `choose another with ${taken}`,
+    })
+  })
+}
 
 /** @throws InvalidArgumentError, which commander turns into its one line */
 export function parsePort(text: string): number {
@@ -63,7 +95,7 @@ export function parsePort(text: string): number {
   throw new InvalidArgumentError('It must be a port from 0 (any free one) to 65535.')
 }
 
-export function parseListen(text: string): Address {
+function parseListen(text: string): Address {
   const address = parseAddress(text)
   if (address) return address
   throw new InvalidArgumentError('It must look like HOST:PORT.')
@@ -87,40 +119,25 @@ function parseSize(text: string): number {
   }
 }
 
-/** Options of the roles as commander hands them over. */
-export interface RoleOptions {
-  readonly memory?: number
-  readonly cpus?: number
-  readonly imageBudget?: number
-  readonly grace?: number
-  readonly strategy?: StrategyName
-  readonly hcInterval?: number
-  readonly hcPath?: string
-  readonly hcThreshold?: number
-  readonly hcTimeout?: number
-}
+/** What commander makes of {@link nodeOptions}: the role's own words. */
+export type NodeWords = Pick<NodeSettings, 'driver' | 'memory' | 'cpus' | 'imageBudget' | 'grace'>
 
-/** The same, in the words of the roles. */
-export interface RoleSettings {
-  readonly memory: number | undefined
-  readonly cpus: number | undefined
-  readonly imageBudget: number | undefined
-  readonly grace: number | undefined
+/** What commander makes of {@link balancerOptions}. */
+export interface BalancerWords {
   readonly strategy: StrategyName
-  readonly healthInterval: number | undefined
-  readonly healthPath: string | undefined
-  readonly healthThreshold: number | undefined
-  readonly healthTimeout: number | undefined
+  readonly hcInterval: number
+  readonly hcPath: string
+  readonly hcThreshold: number
+  readonly hcTimeout: number
 }
 
-export const roleSettings = (options: RoleOptions): RoleSettings => ({
-  memory: options.memory,
-  cpus: options.cpus,
-  imageBudget: options.imageBudget,
-  grace: options.grace,
-  strategy: options.strategy ?? 'fnlb',
-  healthInterval: options.hcInterval,
-  healthPath: options.hcPath,
-  healthThreshold: options.hcThreshold,
-  healthTimeout: options.hcTimeout,
+/** The same, in the words of the role. */
+export const balancerSettings = (words: BalancerWords): BalancerHealth => ({
+  strategy: words.strategy,
+  healthInterval: words.hcInterval,
+  healthPath: words.hcPath,
+  healthThreshold: words.hcThreshold,
+  healthTimeout: words.hcTimeout,
 })
+
+type BalancerHealth = Omit<BalancerSettings, 'listen' | 'admin' | 'nodes' | 'grace'>

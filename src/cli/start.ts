@@ -1,25 +1,26 @@
 import { Command } from 'commander'
-import type { DriverChoice } from '../core/words.ts'
 import { type CommandFactory, withExamples } from './command.ts'
 import { type Io, note, paint, print } from './io.ts'
 import {
+  type BalancerWords,
   balancerOptions,
+  balancerSettings,
+  jsonOption,
+  type NodeWords,
   nodeOptions,
   parseCount,
   parsePort,
-  type RoleOptions,
-  roleSettings,
+  starting,
   untilStopped,
   worldOf,
 } from './server-options.ts'
 
-interface Options extends RoleOptions {
+interface Options extends NodeWords, BalancerWords {
   readonly host: string
   readonly port: number
   readonly adminPort: number
   readonly dataDir: string
   readonly localNodes: number
-  readonly driver: DriverChoice
   readonly json?: boolean
 }
 
@@ -31,10 +32,9 @@ export const startCommand: CommandFactory = (io) => {
     .option('--admin-port <port>', "port of the balancer's own API", parsePort, 8081)
     .option('--data-dir <dir>', 'folder of all state', './.sluice')
     .option('--local-nodes <n>', 'nodes in this process', parseCount, 1)
-    .option('--json', 'print where it listens as one line of JSON')
     .action((options: Options) => start(io, options))
   return withExamples(
-    balancerOptions(nodeOptions(command)),
+    balancerOptions(nodeOptions(jsonOption(command))),
     'sluice start',
     'sluice start --port 9000 --local-nodes 3 --data-dir /var/lib/sluice',
   )
@@ -42,18 +42,17 @@ export const startCommand: CommandFactory = (io) => {
 
 async function start(io: Io, options: Options): Promise<void> {
   const { startSluice } = await import('../compose.ts')
-  const { host, port, adminPort, localNodes, dataDir, driver } = options
-  await using sluice = await startSluice(
-    {
-      ...roleSettings(options),
-      listen: { host, port },
-      admin: { host, port: adminPort },
-      dataDir,
-      driver,
-      localNodes,
-    },
-    await worldOf(io),
-  )
+  const { host, port, adminPort, localNodes, dataDir, driver, memory, cpus, imageBudget, grace } = options
+  const listen = { host, port }
+  const admin = { host, port: adminPort }
+  const settings = {
+    ...balancerSettings(options),
+    ...{ listen, admin, dataDir, localNodes, driver, memory, cpus, imageBudget, grace },
+  }
+  await using sluice = await starting(startSluice(settings, await worldOf(io)), {
+    '--port': listen,
+    '--admin-port': admin,
+  })
   const { balancer, nodes } = sluice
   if (options.json) {
     const urls = { url: balancer.url, adminUrl: balancer.adminUrl, nodes: nodes.map(({ url }) => url) }

@@ -38,6 +38,12 @@ const PLATFORM = new Set([
   'TMPDIR',
   'HOSTNAME',
   'NODE_VERSION',
+  // what shells, bubblewrap and podman add
+  'PWD',
+  'OLDPWD',
+  'SHLVL',
+  '_',
+  'container',
 ])
 
 /** With format default the call itself is in the environment too, under the names of 2017. */

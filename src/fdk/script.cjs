@@ -35,7 +35,10 @@ exports.become = (file, args) => {
       if (code !== 'ENOENT' && code !== 'ENOTDIR') refusal ??= /** @type {NodeJS.ErrnoException} */ (error)
     }
   }
-  const where = program === basename(program) ? ` on PATH (${process.env.PATH ?? ''})` : ''
+  const where =
+    program === basename(program)
+      ? ` on PATH (${process.env.PATH ?? ''}); the base runtime of bundles has none, the process driver and an image of your own may`
+      : ''
   const reason =
     refusal?.code === 'ERR_ACCESS_DENIED'
       ? 'functions may start no other programs here'

@@ -88,7 +88,9 @@ test('a Python program without python3 is told so, as a shell would', async () =
   assert.deepEqual(result, {
     code: 127,
     stdout: '',
-    stderr: 'cannot run func.py: there is no python3 on PATH (/nowhere:/dev/null)\n',
+    stderr:
+      'cannot run func.py: there is no python3 on PATH (/nowhere:/dev/null); ' +
+      'the base runtime of bundles has none, the process driver and an image of your own may\n',
   })
 })
 

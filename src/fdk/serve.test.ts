@@ -19,6 +19,7 @@ interface Ctx {
 type Handler = (request: Request, ctx: Ctx) => unknown
 
 process.env['COLOUR'] = 'teal'
+process.env['PWD'] = '/where/it/runs'
 process.env['FN_MEMORY'] = '128'
 const { serve } = createRequire(import.meta.url)('./serve.cjs') as { serve(h: Handler, path: string): Server }
 
@@ -313,14 +314,14 @@ describe('the context', () => {
       callId: ctx.callId,
       deadline: ctx.deadline,
       aborted: ctx.signal.aborted,
-      config: [ctx.config['COLOUR'], 'FN_MEMORY' in ctx.config, 'PATH' in ctx.config],
+      config: [ctx.config['COLOUR'], 'FN_MEMORY' in ctx.config, 'PATH' in ctx.config, 'PWD' in ctx.config],
     }))
     const { body } = await fn.call('', { 'Fn-Call-Id': 'c1', 'Fn-Deadline': '2999-01-01T00:00:00Z' })
     assert.deepEqual(JSON.parse(body), {
       callId: 'c1',
       deadline: '2999-01-01T00:00:00.000Z',
       aborted: false,
-      config: ['teal', false, false],
+      config: ['teal', false, false, false],
     })
   })
 

@@ -4,14 +4,13 @@ import { apiPlugin } from '../api/api.ts'
 import { type CorsOptions, refuseForeign } from '../api/cors.ts'
 import { FASTIFY_OPTIONS, jsonErrors } from '../api/errors.ts'
 import { type Clock, limit, sleep } from '../core/clock.ts'
-import { SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { isCall, originForm } from '../core/routes.ts'
 import { bundleDigest } from '../core/words.ts'
 import type { Driver, Source } from '../drivers/driver.ts'
 import { hostCheck } from '../host/known-hosts.ts'
 import { type Address, close, formatAddress, listen } from '../host/listen.ts'
-import { tokenCheck } from '../host/token.ts'
+import { tokenCheck, unauthorized } from '../host/token.ts'
 import { type PauseRule, Runner } from '../runner/runner.ts'
 import type { Store } from '../store/store.ts'
 import type { BundleCache } from './bundles.ts'
@@ -168,7 +167,7 @@ async function serveNode(
     const { url = '' } = request.routeOptions
     if (isGuarded(url) || url.startsWith('/v2')) checkHost(request.headers.host)
     if (!isGuarded(url)) return
-    if (!allowed(request.headers.authorization)) throw new SluiceError('unauthorized')
+    if (!allowed(request.headers.authorization)) throw unauthorized(request.headers.authorization)
     refuseForeign(request, options.cors?.origins)
   })
   // What was changed through this node is in force before the change is acknowledged.
