@@ -5,7 +5,7 @@ import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import { type Address, close, formatAddress, listen } from '../host/listen.ts'
 import { Nodes } from '../placement/nodes.ts'
-import { makeDecision } from '../placement/placement.ts'
+import { makeDecision, type Placement } from '../placement/placement.ts'
 import { roundRobin } from '../placement/round-robin.ts'
 import { strategyOf } from '../placement/strategies.ts'
 import { adminServer, type BalancerStats, type NodeList } from './admin.ts'
@@ -71,8 +71,8 @@ export interface Balancer extends AsyncDisposable {
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
   const { clock, random, log, token, version } = options
   await using undo = new AsyncDisposableStack()
-  const functions = new FunctionTable()
-  const placement = strategyOf(options.strategy ?? 'fnlb')((fn) => functions.key(fn), random)
+  const functions = new FunctionTable({ forget: (fn) => placement.forget(fn) })
+  const placement: Placement = strategyOf(options.strategy ?? 'fnlb')((fn) => functions.key(fn), random)
   const inTurn = roundRobin(() => '', random)
   const known = new Nodes(placement, inTurn)
   const members = new Members(known, functions, clock, options.healthThreshold ?? 2, log)

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import { SluiceError } from '../core/errors.ts'
-import { isCall, originForm } from '../core/routes.ts'
+import { faultOfTarget, isCall, originForm } from '../core/routes.ts'
 import { type TokenCheck, tokenCheck, unauthorized } from '../host/token.ts'
 import type { Client, ClientHead } from './client.ts'
 import { asksAhead, wayOf } from './door.ts'
@@ -46,6 +46,8 @@ function refuse(head: ClientHead, target: string | undefined, allowed: TokenChec
   if (asksUpgrade(head))
     return new SluiceError('unsupported', undefined, { detail: `Upgrade: ${head.field('upgrade')}` })
   const way = wayOf(target)
+  const fault = way === 'call' ? faultOfTarget(target) : undefined
+  if (fault !== undefined) return new SluiceError('path-not-found', undefined, { detail: fault })
   if (way === 'closed') return new SluiceError('path-not-found')
   if (way === 'guarded' && !allowed(head.field('authorization')) && !asksAhead(head))
     return unauthorized(head.field('authorization'))

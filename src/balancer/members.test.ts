@@ -14,12 +14,14 @@ function made(threshold = 2) {
   const placement: Placement = {
     name: 'none',
     termNames: [],
+    functions: 0,
     pick: nothing,
     sent: nothing,
     done: nothing,
     nack: nothing,
     report: nothing,
     evicted: nothing,
+    forget: nothing,
     digest: (node, digest) => void digests.push({ node, digest }),
     member: (members) => void tables.push(members),
   }

@@ -111,10 +111,10 @@ export class Passage implements ClientListener, Attempter {
     this.#dispatch.answered({ kind, wait: signals?.wait, load: signals?.load }, this.#now)
     if (!this.#call || !signals) return
     const { functions, stats } = this.#plane
-    if (signals.function !== undefined && this.#target.startsWith('/t/'))
-      functions.learn(this.#target, signals.function)
+    const resolved = signals.function
+    if (resolved?.source !== undefined) functions.learn(this.#target, resolved.source, resolved.id)
     const name = this.#dispatch.at?.name ?? ''
-    stats.record(name, signals.function ?? this.#call.key, signals.wait && totalWait(signals.wait))
+    stats.record(name, resolved?.id ?? this.#call.key, signals.wait && totalWait(signals.wait))
   }
 
   data(_attempt: Attempt, chunk: Uint8Array): boolean {

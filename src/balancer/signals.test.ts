@@ -43,11 +43,14 @@ test('reject and origin are words of the list or nothing', () => {
   )
 })
 
-test('the function is the id before the source', () => {
-  assert.equal(signals('Fn-Function', '01FN /orders/new').function, '01FN')
-  assert.equal(signals('Fn-Function', '01FN').function, '01FN')
-  for (const text of ['', ' /x', 'a,b /x', 'x'.repeat(65)])
-    assert.equal(signals('Fn-Function', text).function, undefined)
+test('the function is the id before the source, which is percent-encoded', () => {
+  const functionOf = (text: string) => signals('Fn-Function', text).function
+  assert.deepEqual(functionOf('01FN /orders/new'), { id: '01FN', source: '/orders/new' })
+  assert.deepEqual(functionOf('01FN /caf%C3%A9/%2525'), { id: '01FN', source: '/café/%25' })
+  assert.deepEqual(functionOf('01FN'), { id: '01FN', source: undefined })
+  assert.deepEqual(functionOf('01FN /%zz'), { id: '01FN', source: undefined })
+  for (const text of ['', ' /x', 'a,b /x', 'x'.repeat(65), '01FN x', `01FN /${'x'.repeat(5_000)}`])
+    assert.equal(functionOf(text), undefined, text)
 })
 
 test('whatever a node sends is read without a fault', () => {

@@ -15,7 +15,15 @@ import type { Reply } from './heads.ts'
 /** Longer than any call may wait: a wait beyond it is a node's nonsense. */
 const MAX_WAIT = 360_000
 
-const FUNCTION = /^[\w-]{1,64}(?= |$)/
+/** Of a function's id and a trigger's source, which is percent-encoded. */
+const FUNCTION = /^([\w-]{1,64})(?: (\/\S{0,4095}))?$/
+
+/** What a call's path was resolved to. */
+export interface ResolvedFunction {
+  readonly id: string
+  /** Of the trigger; `undefined` for a call by id. */
+  readonly source: string | undefined
+}
 
 /** What a node said with a reply. Whatever does not parse was not said. */
 export interface Signals {
@@ -23,8 +31,7 @@ export interface Signals {
   readonly load: Load | undefined
   readonly reject: Reject | undefined
   readonly origin: Origin | undefined
-  /** The id of the function that the call's path was resolved to. */
-  readonly function: string | undefined
+  readonly function: ResolvedFunction | undefined
 }
 
 export const readSignals = (reply: Reply): Signals => ({
@@ -32,8 +39,18 @@ export const readSignals = (reply: Reply): Signals => ({
   load: reply.load === undefined ? undefined : parseLoad(reply.load),
   reject: REJECTS.find((word) => word === reply.reject),
   origin: ORIGINS.find((word) => word === reply.origin),
-  function: reply.function === undefined ? undefined : FUNCTION.exec(reply.function)?.[0],
+  function: functionOf(reply.function),
 })
+
+function functionOf(text: string | undefined): ResolvedFunction | undefined {
+  const [, id, encoded] = (text !== undefined && FUNCTION.exec(text)) || []
+  if (id === undefined) return undefined
+  try {
+    return { id, source: encoded && decodeURI(encoded) }
+  } catch {
+    return { id, source: undefined }
+  }
+}
 
 /** The three clocks, or the total alone as the balancers of 2017 sent it. */
 function waitOf({ clocks, wait }: Reply): Wait | undefined {

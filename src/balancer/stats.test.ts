@@ -51,7 +51,7 @@ test('two readers with cursors of their own both see everything once', () => {
 
 test('only the oldest rows give way', () => {
   const clock = virtualClock(start)
-  const stats = new Stats(clock, 3)
+  const stats = new Stats(clock, 800)
   for (let second = 0; second < 5; second++) {
     stats.record('a', `f${second}`, 1)
     clock.advance(1_000)

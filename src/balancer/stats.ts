@@ -1,7 +1,10 @@
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../core/clock.ts'
 
-/** Buckets that are kept: of 10 functions on 10 nodes, the last 100 seconds. */
-const MAX_BUCKETS = 10_000
+/** Bytes of the rows that are kept, about 10,000: of 10 functions on 10 nodes, the last 100 seconds. */
+const MAX_BYTES = 4 * 1_048_576
+/** About what a row costs besides its names. */
+const OVERHEAD = 256
 
 /** The replies of one node to the calls of one function within one second. */
 export interface StatsRow {
@@ -29,20 +32,35 @@ interface Bucket {
   waited: number
 }
 
-/** Throughput and wait per second, node and function. Reading takes nothing away: any number of readers may follow. */
+/**
+ * Throughput and wait per second, node and function. Reading takes nothing away: any number of readers may follow.
+ * Bounded in bytes, whatever functions are called: the oldest rows go, and a second with too many shows some of its
+ * functions more than once.
+ */
 export class Stats {
   readonly #clock: Clock
-  readonly #limit: number
   readonly #run: string
-  readonly #ring: StatsRow[] = []
-  readonly #open = new Map<string, Bucket>()
+  /** By number; the oldest first, since nothing but {@link LRUCache.peek} reads it. */
+  readonly #rows: LRUCache<number, StatsRow>
+  readonly #open: LRUCache<string, Bucket>
   #second = 0
   #written = 0
 
-  constructor(clock: Clock, limit: number = MAX_BUCKETS) {
+  /** @param maxBytes of the rows that are kept, and of those of the current second */
+  constructor(clock: Clock, maxBytes: number = MAX_BYTES) {
     this.#clock = clock
-    this.#limit = limit
     this.#run = Math.floor(clock.wall()).toString(36)
+    this.#rows = new LRUCache<number, StatsRow>({ maxSize: maxBytes, sizeCalculation: sizeOf })
+    this.#open = new LRUCache<string, Bucket>({
+      maxSize: maxBytes,
+      sizeCalculation: sizeOf,
+      dispose: (bucket, _, reason) => reason === 'evict' && this.#close(bucket),
+    })
+  }
+
+  /** Bytes that it holds. */
+  get bytes(): number {
+    return this.#rows.calculatedSize + this.#open.calculatedSize
   }
 
   /** @param waitMs milliseconds, `undefined` when the node did not tell */
@@ -66,8 +84,8 @@ export class Stats {
     const [run, text] = cursor?.split('.') ?? []
     const from = run === this.#run && /^\d{1,15}$/.test(text ?? '') ? Number(text) : 0
     const stats: StatsRow[] = []
-    for (let i = Math.max(from, this.#written - this.#limit); i < this.#written; i++)
-      stats.push(this.#ring[i % this.#limit] as StatsRow)
+    for (let i = Math.max(from, this.#written - this.#rows.size); i < this.#written; i++)
+      stats.push(this.#rows.peek(i) as StatsRow)
     return { stats, cursor: `${this.#run}.${this.#written}` }
   }
 
@@ -75,13 +93,17 @@ export class Stats {
   #turn(): void {
     const second = Math.floor(this.#clock.wall() / 1_000)
     if (second === this.#second) return
-    const timestamp = new Date(this.#second * 1_000).toISOString()
-    for (const { node, func, count, waits, waited } of this.#open.values()) {
-      const wait = waits === 0 ? 0 : waited / waits / 1_000
-      this.#ring[this.#written % this.#limit] = { timestamp, tp: count, node, func, wait }
-      this.#written++
-    }
+    for (const bucket of this.#open.rvalues()) if (bucket) this.#close(bucket)
     this.#open.clear()
     this.#second = second
   }
+
+  #close({ node, func, count, waits, waited }: Bucket): void {
+    const timestamp = new Date(this.#second * 1_000).toISOString()
+    const wait = waits === 0 ? 0 : waited / waits / 1_000
+    this.#rows.set(this.#written++, { timestamp, tp: count, node, func, wait })
+  }
 }
+
+const sizeOf = ({ node, func }: { readonly node: string; readonly func: string }): number =>
+  2 * (node.length + func.length) + OVERHEAD

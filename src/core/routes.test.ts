@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   faultOfSource,
+  faultOfTarget,
   guessKey,
   isCall,
   matchSource,
@@ -41,6 +42,20 @@ test('what names neither is no target', () => {
     '',
   ])
     assert.equal(parseTarget(target), undefined, target)
+})
+
+test('an id or a name that is too long to be there names nothing, and the fault says how long it may be', () => {
+  const long = (length: number) => 'x'.repeat(length)
+  const named = [`/invoke/${long(64)}`, `/t/${long(255)}/a`, `/t/${'%61'.repeat(255)}`, `/t/a/${long(9_000)}`]
+  for (const target of named) {
+    assert.ok(parseTarget(target), target)
+    assert.equal(faultOfTarget(`${target}?${long(999)}`), undefined)
+  }
+  for (const target of [`/invoke/${long(65)}`, `/t/${long(256)}`, `/t/${long(256)}%2Fa`]) {
+    assert.equal(parseTarget(target), undefined)
+    assert.match(faultOfTarget(`${target}?x`) ?? '', /at most (64|255) characters, got (65|256)$/)
+  }
+  assert.equal(guessKey(`/t/${long(100)}/${long(100_000)}/x`).length, 512)
 })
 
 /** Any text between slashes, encoded or not, well or badly. */

@@ -10,6 +10,13 @@ export type Target =
       readonly path: string
     }
 
+/** Characters of a function's id and of an app's name that a target may hold: what is longer names nothing. */
+export const MAX_ID = 64
+export const MAX_APP_NAME = 255
+
+/** Characters of a guessed key. */
+const MAX_GUESS = 512
+
 const INVOKE = '/invoke/'
 const TRIGGER = '/t/'
 
@@ -24,33 +31,54 @@ export function originForm(target: string): string | undefined {
 export const isCall = (target: string): boolean => target.startsWith(INVOKE) || target.startsWith(TRIGGER)
 
 /**
- * What a request target (path and query) calls, or `undefined` when it is no call or cannot be decoded.
- * The query is no part of it; `/t/app` alone means the path `/`.
+ * What a request target (path and query) calls, or `undefined` when it is no call, cannot be decoded or names what is
+ * too long to be there. The query is no part of it; `/t/app` alone means the path `/`.
  */
 export function parseTarget(target: string): Target | undefined {
-  const query = target.indexOf('?')
-  const path = query < 0 ? target : target.slice(0, query)
+  const path = pathOf(target)
   if (path.startsWith(INVOKE)) {
     const fn = path.slice(INVOKE.length)
-    return fn !== '' && !fn.includes('/') ? { kind: 'fn', fn } : undefined
+    return fn !== '' && fn.length <= MAX_ID && !fn.includes('/') ? { kind: 'fn', fn } : undefined
   }
   if (!path.startsWith(TRIGGER)) return undefined
-  // The app ends at the first slash, also at an encoded one.
-  const [, name = '', rest = ''] = /^(.*?)(?:(?:\/|%2f)(.*))?$/is.exec(path.slice(TRIGGER.length)) ?? []
+  const [name, rest] = splitTrigger(path)
   const [app, source] = [decode(name), decode(`/${rest}`)]
-  if (!app || source === undefined) return undefined
+  if (!app || app.length > MAX_APP_NAME || source === undefined) return undefined
   return { kind: 'trigger', app, source, path: `/${rest}` }
+}
+
+/** Why a call's target cannot name anything, for the detail of an error; `undefined` when it may. Cheap, keeps nothing. */
+export function faultOfTarget(target: string): string | undefined {
+  if (target.length <= MAX_ID) return undefined
+  const path = pathOf(target)
+  if (path.startsWith(INVOKE)) {
+    const { length } = path.slice(INVOKE.length)
+    return length > MAX_ID ? `a function's id has at most ${MAX_ID} characters, got ${length}` : undefined
+  }
+  if (!path.startsWith(TRIGGER)) return undefined
+  const [name] = splitTrigger(path)
+  const { length } = name.includes('%') ? (decode(name) ?? name) : name
+  return length > MAX_APP_NAME
+    ? `an app's name has at most ${MAX_APP_NAME} characters, got ${length}`
+    : undefined
+}
+
+/** The app's name and what follows it, both as they were sent. The app ends at the first slash, also at an encoded one. */
+function splitTrigger(path: string): readonly [name: string, rest: string] {
+  const [, name = '', rest = ''] = /^(.*?)(?:(?:\/|%2f)(.*))?$/is.exec(path.slice(TRIGGER.length)) ?? []
+  return [name, rest]
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
 }
 
 /**
  * The key of placement for a call whose function is not known yet: the path cut to three segments,
  * so that a path's parameters do not split a function into many.
  */
-export function guessKey(target: string): string {
-  const query = target.indexOf('?')
-  const path = query < 0 ? target : target.slice(0, query)
-  return path.split('/', 4).join('/')
-}
+export const guessKey = (target: string): string => pathOf(target).split('/', 4).join('/').slice(0, MAX_GUESS)
 
 /** A source that a path belongs to, and what the path holds where the source has parameters. */
 export interface SourceMatch {

@@ -13,10 +13,14 @@ export const average = (old: number | undefined, sample: number): number =>
 
 /** The average wait per node and function, in nanoseconds. Bounded: a node that leaves takes its averages along. */
 export interface WaitTable {
+  /** The most functions that are known of one node. */
+  readonly functions: number
   /** @param waitMs milliseconds */
   record(node: number, fn: number, waitMs: number): void
   /** 0 when nothing is known. */
   get(node: number, fn: number): number
+  /** Forgets a function on every node. */
+  forget(fn: number): void
   /** Forgets every node but these. */
   retain(nodes: ReadonlySet<number>): void
 }
@@ -24,6 +28,9 @@ export interface WaitTable {
 export function waitTable(limit: number = MAX_FUNCTIONS): WaitTable {
   const nodes = new Map<number, Map<number, number>>()
   return {
+    get functions() {
+      return Math.max(0, ...[...nodes.values()].map((waits) => waits.size))
+    },
     record(node, fn, waitMs) {
       const waits = nodes.get(node)
       if (!waits) return
@@ -35,6 +42,9 @@ export function waitTable(limit: number = MAX_FUNCTIONS): WaitTable {
       waits.set(fn, average(old, waitMs * 1e6))
     },
     get: (node, fn) => nodes.get(node)?.get(fn) ?? 0,
+    forget(fn) {
+      for (const waits of nodes.values()) waits.delete(fn)
+    },
     retain(kept) {
       for (const node of nodes.keys()) if (!kept.has(node)) nodes.delete(node)
       for (const node of kept) if (!nodes.has(node)) nodes.set(node, new Map())

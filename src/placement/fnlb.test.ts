@@ -198,3 +198,19 @@ test('calls outstanding return to zero, also across a member that left and came 
   placement.done(0, 0, { kind: 'ok', totalMs: 1 }, 0)
   assert.equal(pick(placement, 0).candidates[0]?.terms[2], 0)
 })
+
+test('a function whose number was given up is kept no longer, and late reports of it are not', () => {
+  const given = new Set([0, 1, 2])
+  const placement = made(nodes(3), seededRandom(1), (fn) => (given.has(fn) ? `${fn}` : ''))
+  for (const fn of given) {
+    pick(placement, fn)
+    wait(placement, fn, 0, 3_000)
+  }
+  assert.equal(placement.functions, 3)
+  given.delete(1)
+  placement.forget(1)
+  assert.equal(placement.functions, 2)
+  pick(placement, 1)
+  wait(placement, 1, 0, 3_000)
+  assert.equal(placement.functions, 2)
+})

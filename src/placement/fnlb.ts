@@ -12,7 +12,6 @@ const LONG = 2_000e6
 /** Visits before a walk gives up on luck: at 10 % a visit, all fail once in 800 walks. */
 const MIN_VISITS = 64
 const MAX_ROUNDS = 4
-const MAX_CACHED = 65_536
 
 /**
  * The balancer of 2017 with its hash and its blind spots repaired. A function has a home, a place in the list of
@@ -24,6 +23,7 @@ export const fnlb: PlacementFactory = (keys, random) => new Fnlb(keys, random)
 class Fnlb implements Placement {
   readonly name = 'fnlb'
   readonly termNames: readonly string[] = ['wait', 'accept', 'inflight']
+  readonly #keys: FunctionKeys
   readonly #random: Random
   readonly #homes: HomeCache
   readonly #waits: WaitTable = waitTable()
@@ -31,8 +31,13 @@ class Fnlb implements Placement {
   #members: readonly Member[] = []
 
   constructor(keys: FunctionKeys, random: Random) {
+    this.#keys = keys
     this.#random = random
     this.#homes = new HomeCache(keys)
+  }
+
+  get functions(): number {
+    return Math.max(this.#homes.size, this.#waits.functions)
   }
 
   pick(fn: number, _now: number, tried: readonly number[], out: Decision): void {
@@ -111,12 +116,17 @@ class Fnlb implements Placement {
 
   /** A reply that says nothing of its wait teaches nothing: counted as zero it would draw all traffic to a failing node. */
   report(fn: number, node: number, wait: Parameters<Placement['report']>[2]): void {
-    if (wait) this.#waits.record(node, fn, totalWait(wait))
+    if (wait && this.#keys(fn) !== '') this.#waits.record(node, fn, totalWait(wait))
   }
 
   digest(): void {}
 
   evicted(): void {}
+
+  forget(fn: number): void {
+    this.#homes.forget(fn)
+    this.#waits.forget(fn)
+  }
 
   member(members: readonly Member[]): void {
     this.#members = sortMembers(members)
@@ -138,7 +148,7 @@ export function acceptance(wait: number): number {
   return Math.trunc(40 - (30 * (wait - SHORT)) / (LONG - SHORT))
 }
 
-/** Remembers each function's hash, and its home while the number of members stays the same. */
+/** Remembers each function's hash, and its home while the number of members stays the same; until it is forgotten. */
 class HomeCache {
   readonly #keys: FunctionKeys
   readonly #homes = new Map<number, { readonly hash: Hash64; count: number; home: number }>()
@@ -147,17 +157,25 @@ class HomeCache {
     this.#keys = keys
   }
 
+  get size(): number {
+    return this.#homes.size
+  }
+
   of(fn: number, count: number): number {
     let entry = this.#homes.get(fn)
     if (!entry) {
-      if (this.#homes.size >= MAX_CACHED) this.#homes.clear()
-      entry = { hash: hashText(this.#keys(fn)), count: 0, home: 0 }
-      this.#homes.set(fn, entry)
+      const key = this.#keys(fn)
+      entry = { hash: hashText(key), count: 0, home: 0 }
+      if (key !== '') this.#homes.set(fn, entry)
     }
     if (entry.count !== count) {
       entry.count = count
       entry.home = jumpHash(entry.hash, count)
     }
     return entry.home
+  }
+
+  forget(fn: number): void {
+    this.#homes.delete(fn)
   }
 }

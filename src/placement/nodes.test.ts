@@ -14,12 +14,14 @@ function made() {
   const placement: Placement = {
     name: 'none',
     termNames: [],
+    functions: 0,
     pick: nothing,
     sent: nothing,
     done: nothing,
     nack: nothing,
     report: nothing,
     evicted: nothing,
+    forget: nothing,
     digest: (node) => void digests.push(node),
     member: (members) => void tables.push(members),
   }

@@ -10,6 +10,8 @@ export interface Placement {
   readonly name: string
   /** What `Candidate.terms` hold, in order; at most {@link MAX_TERMS}. */
   readonly termNames: readonly string[]
+  /** How many functions something is kept of: none of those that were forgotten. */
+  readonly functions: number
 
   /**
    * Chooses a node for a call of `fn` and writes the choice, and why, to `out`.
@@ -30,6 +32,8 @@ export interface Placement {
   digest(node: number, digest: Digest, now: number): void
   /** A node dropped its idle instances of a function. */
   evicted(fn: number, node: number, now: number): void
+  /** The caller gave the function's number up: what is known of it goes. Late reports of it are not kept. */
+  forget(fn: number): void
   /** The members changed: a whole new table. A member that left is forgotten. */
   member(members: readonly Member[], now: number): void
 }
@@ -97,5 +101,5 @@ export function makeDecision(): Decision {
 /** Makes a strategy. `keys[fn]` is the stable text of a function (its id): placement hashes it. */
 export type PlacementFactory = (keys: FunctionKeys, random: Random) => Placement
 
-/** The stable text of an interned function. */
+/** The stable text of an interned function; empty once its number was given up. */
 export type FunctionKeys = (fn: number) => string

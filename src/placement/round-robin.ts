@@ -9,6 +9,7 @@ export const roundRobin: PlacementFactory = (_keys, random) => {
   return {
     name: 'round-robin',
     termNames: [],
+    functions: 0,
     pick(_fn, _now, tried, out) {
       clear(out)
       if (turn < 0) turn = Math.floor(random() * members.length)
@@ -33,6 +34,7 @@ export const roundRobin: PlacementFactory = (_keys, random) => {
     report() {},
     digest() {},
     evicted() {},
+    forget() {},
     member(next) {
       members = sortMembers(next)
     },
