@@ -7,7 +7,7 @@ import type { Logger } from '../core/logger.ts'
 import type { Random } from '../core/random.ts'
 import type { DriverChoice } from '../core/words.ts'
 import { type Driver, DriverError, type DriverName } from '../drivers/driver.ts'
-import type { DockerEnvironment } from '../host/config.ts'
+import type { DockerEnvironment, NetworkEnvironment } from '../host/config.ts'
 
 export interface DriverSettings {
   readonly driver: DriverChoice
@@ -23,7 +23,7 @@ interface Surroundings {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
-  readonly environment: { readonly docker: DockerEnvironment }
+  readonly environment: { readonly docker: DockerEnvironment; readonly network: NetworkEnvironment }
 }
 
 /** Where engines listen when DOCKER_HOST does not say. */
@@ -88,13 +88,14 @@ const openers: Readonly<Record<DriverName, Opener>> = {
     })
   },
 
-  async sandbox({ dataDir }, { clock, log }) {
+  async sandbox({ dataDir }, { clock, log, environment }) {
     const { sandboxDriver } = await import('../drivers/sandbox/sandbox.ts')
     const { findBubblewrap } = await import('../drivers/sandbox/bubblewrap.ts')
     if (!findBubblewrap()) throw new DriverError('unavailable', 'bubblewrap (bwrap) is not installed')
     const { openImages } = await import('../drivers/archive/archive.ts')
     const images = openImages({ dir: join(dataDir, 'images'), cache: join(dataDir, 'sandbox', 'images') })
-    return sandboxDriver({ dataDir, clock, runtime: await buildBase(dataDir, log), images })
+    const runtime = await buildBase(dataDir, log)
+    return sandboxDriver({ dataDir, clock, runtime, images, reach: environment.network })
   },
 
   async process({ dataDir }, { clock }) {

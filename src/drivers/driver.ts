@@ -36,6 +36,8 @@ export interface Capabilities {
    * `network`: there a container has the machine's, whatever it asks for.
    */
   readonly networks: readonly Network[]
+  /** Why `networks` lacks one that it gives elsewhere, and what to install. */
+  readonly networkMissing?: string
   /** The optional fields of a {@link ContainerSpec} that it honours. A spec that asks for another is refused. */
   readonly options: readonly SpecOption[]
   /** A paused container keeps its memory but uses no CPU. */
@@ -66,7 +68,7 @@ export const SPEC_OPTIONS = [
 ] as const
 export type SpecOption = (typeof SPEC_OPTIONS)[number]
 
-/** Bytes; `cpu_user` and `cpu_kernel` in nanoseconds since the start, `cpu_total` in percent of one CPU since the sample before. */
+/** Bytes, `net_*` not of the machine's network; `cpu_user` and `cpu_kernel` in nanoseconds since the start, `cpu_total` in percent of one CPU since the sample before. */
 export const METRICS = [
   'net_rx',
   'net_tx',

@@ -30,6 +30,7 @@ export interface Environment {
   /** debug, info, warn, error or silent. @default info */
   readonly logLevel: string
   readonly docker: DockerEnvironment
+  readonly network: NetworkEnvironment
   /** Where traces of calls go, in OpenTelemetry's words. @default nothing is traced */
   readonly tracing: TracingEnvironment | undefined
   /** Colour on a terminal is wanted (NO_COLOR, https://no-color.org). */
@@ -42,6 +43,14 @@ export interface CorsEnvironment {
   readonly origins: readonly string[]
   /** Request headers that those pages may set; empty = the API's own choice. */
   readonly headers: readonly string[]
+}
+
+/** Where functions with a network may go (sandbox driver), in IPv4 addresses and ranges like `10.1.0.0/16`. */
+export interface NetworkEnvironment {
+  /** FN_NETWORK_ALLOW: of private addresses, which are closed otherwise. @default none */
+  readonly allow: readonly string[]
+  /** FN_NETWORK_DENY: of public addresses, like those of other nodes. @default none */
+  readonly deny: readonly string[]
 }
 
 /** Where the Docker engine is and who its registries let in, in the words of Docker's own client. */
@@ -115,6 +124,7 @@ export function readEnvironment(
       auth: text('DOCKER_AUTH'),
       config: text('DOCKER_CONFIG') ?? join(homedir(), '.docker'),
     },
+    network: { allow: listOf(text('FN_NETWORK_ALLOW')), deny: listOf(text('FN_NETWORK_DENY')) },
     tracing: readTracing(text),
     color: !env['NO_COLOR'] && env['TERM'] !== 'dumb',
   }

@@ -13,6 +13,7 @@ import { buildRuntime, type Runtime } from '../../src/drivers/runtime/runtime.ts
 import { findBubblewrap } from '../../src/drivers/sandbox/bubblewrap.ts'
 import { openSandboxDriver } from '../../src/drivers/sandbox/sandbox.ts'
 import { seccompFilter } from '../../src/drivers/sandbox/seccomp.ts'
+import { findUplink } from '../../src/drivers/sandbox/uplink.ts'
 import { tempDir } from '../support/temp.ts'
 import { compile, type Report, reportOf, tryOutside } from './program.ts'
 
@@ -118,7 +119,7 @@ export async function openGrounds(held: AsyncDisposableStack): Promise<Grounds> 
 const openDriver = (dataDir: string, runtime: Runtime, filter: typeof seccompFilter): Promise<Driver> =>
   openSandboxDriver(
     { dataDir, clock: systemClock, runtime },
-    { findBubblewrap, openCgroups, seccompFilter: filter },
+    { findBubblewrap, findUplink, openCgroups, seccompFilter: filter },
   )
 
 /** A folder that everybody may write, as images have them: only its mount is in the way. */

@@ -71,6 +71,21 @@ export function boundaryContract(rig: Rig): void {
     assert.deepEqual([port.connections(), abstract.connections()], [0, 0])
   })
 
+  it(
+    'network outbound: nobody on the machine’s loopback can be reached, nor by a name of its own',
+    [hot, code, isolates('network'), gives('outbound')],
+    async () => {
+      await using port = await listen({ host: '127.0.0.1', port: 0 })
+      await using abstract = await listen({ path: `\0sl-contract-${process.pid}` })
+      const { ask, get } = await probe({ network: 'outbound' })
+      const others = (await get<string[]>('interfaces')).filter((name) => name !== 'lo')
+      assert.equal(others.length, 1, 'it has a way out')
+      for (const { to } of [port, abstract])
+        assert.equal((await ask('connect', { to })).value, undefined, JSON.stringify(to))
+      assert.deepEqual([port.connections(), abstract.connections()], [0, 0])
+    },
+  )
+
   it('network host: the machine can be reached', [hot, code, gives('host')], async () => {
     await using port = await listen({ host: '127.0.0.1', port: 0 })
     const { get } = await probe({ network: 'host' })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Capabilities, Container, Metric, Stat } from '../driver.ts'
-import { code, hot, type Need, type Rig } from './rig.ts'
+import { code, gives, hot, type Need, type Rig } from './rig.ts'
 import { never, specOf } from './support.ts'
 
 /** What is measured of a container. */
@@ -20,6 +20,12 @@ export function statsContract(rig: Rig): void {
       if (stated().every((name) => seen.has(name))) break
     }
     assert.deepEqual([...seen].sort(), stated())
+  })
+
+  it('a network of its own is measured', [hot, measures('net_rx'), gives('outbound')], async () => {
+    const container = await start(specOf('echo', { network: 'outbound' }))
+    const { metrics } = await sampleOf(container, () => true)
+    for (const name of ['net_rx', 'net_tx']) assert.ok((metrics[name] as number) >= 0, name)
   })
 
   it(

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { type Clock, limit, sleep } from '../../core/clock.ts'
+import { type Clock, sleep } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { Cgroup } from '../cgroup/cgroup.ts'
 import { DriverError, type RunResult, type StopReason } from '../driver.ts'
@@ -9,6 +9,8 @@ import { holdOutput, type Output } from '../output.ts'
 import { classify, type Verdict } from './classify.ts'
 import { endProcess, type Identity, identify, writeRecord } from './folder.ts'
 import { type Launched, type LaunchOptions, launch } from './launch.ts'
+import type { Uplink } from './uplink.ts'
+import { within } from './within.ts'
 
 export interface BoxOptions extends Omit<LaunchOptions, 'adopt'> {
   /** Holds its processes; `undefined` where nothing can be limited. */
@@ -16,6 +18,8 @@ export interface BoxOptions extends Omit<LaunchOptions, 'adopt'> {
   /** The container's folder, for its record. */
   readonly folder: string
   readonly logLimit: number | undefined
+  /** Makes its way out, where it has a network of its own; `adopt` is given the pid of what carries its packets. */
+  readonly connect: ((pid: number, adopt: (pid: number) => void) => Promise<Uplink>) | undefined
   readonly clock: Clock
   /** Runs once nothing of the container is left running, before `ended` settles. */
   readonly cleanUp: () => Promise<void>
@@ -52,6 +56,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
   })
   const verdict: Verdict = { reason: undefined, outOfMemory: false, startedAt: clock.now() }
   let first: Identity | undefined
+  let uplink: Uplink | undefined
   let over = false
   let killing: Promise<void> | undefined
 
@@ -64,6 +69,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     const exit = await launched.exit
     over = true
     await kill()
+    await uplink?.[Symbol.asyncDispose]()
     if (group && group.oomKills() > 0) verdict.outOfMemory = true
     await Promise.race([launched.drained, sleep(clock, DRAIN)])
     output.ended(clock)
@@ -75,15 +81,18 @@ export async function startBox(options: BoxOptions): Promise<Box> {
   try {
     first = await awaitFirst(launched, clock)
     if (!group) await writeRecord(options.folder, first)
+    uplink = await options.connect?.(first.pid, (pid) => group?.add(pid))
     verdict.startedAt = clock.now()
     await letRun(launched, clock)
   } catch (error) {
     await kill()
     await ended
+    await uplink?.[Symbol.asyncDispose]()
     throw await explain(error, launched)
   }
 
   const watch = () => {
+    uplink?.refresh()
     if (!group || group.oomKills() === 0) return
     verdict.outOfMemory = true
     void kill()
@@ -117,7 +126,7 @@ async function launchOrCleanUp(options: BoxOptions): Promise<Launched> {
 }
 
 async function awaitFirst({ first }: Launched, clock: Clock): Promise<Identity> {
-  const pid = await within(first, clock)
+  const pid = await within(first, SET_UP, clock)
   const identity = pid === undefined ? undefined : identify(pid)
   if (!identity) throw new Error('it ended')
   return identity
@@ -126,19 +135,12 @@ async function awaitFirst({ first }: Launched, clock: Clock): Promise<Identity> 
 /** One whose set-up fails after this is let run ends in {@link classify}: bubblewrap has complained by then. */
 async function letRun(launched: Launched, clock: Clock): Promise<void> {
   launched.release()
-  if (!(await within(launched.entered, clock))) throw new Error('it ended')
-}
-
-/** @throws Error when it takes too long */
-async function within<T>(promise: Promise<T>, clock: Clock): Promise<T> {
-  using timer = limit(clock, SET_UP)
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  timer.signal.addEventListener('abort', () => reject(timer.signal.reason), { once: true })
-  return await Promise.race([promise, late])
+  if (!(await within(launched.entered, SET_UP, clock))) throw new Error('it ended')
 }
 
 /** Why a container could not be made: what bubblewrap says, where it says anything. */
 async function explain(error: unknown, launched: Launched): Promise<DriverError> {
+  if (error instanceof DriverError) return error
   const { complaint } = await launched.exit
   const text = `cannot make the sandbox: ${complaint || messageOf(error)}`
   return new DriverError('unavailable', text, { cause: error })
@@ -162,7 +164,7 @@ interface MeasureOptions {
 }
 
 function measureBox({ room, watch, ended, ...options }: MeasureOptions): Measurements {
-  const read = meter({ ...options, ownNetwork: !room.network })
+  const read = meter({ ...options, ownNetwork: room.network !== 'host' })
   return measure({
     clock: options.clock,
     ended,

@@ -1,6 +1,8 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Network } from '../driver.ts'
 import { IO_DIR, IO_SIZE } from '../io.ts'
+import { findProgram } from './installed.ts'
 
 /** What a container sees of files, and who it is. All sources are real paths that its user can reach. */
 export interface Room {
@@ -15,8 +17,7 @@ export interface Room {
   readonly uid: number
   readonly gid: number
   readonly hostname: string
-  /** The machine's network instead of none. */
-  readonly network: boolean
+  readonly network: Network
   readonly env: Readonly<Record<string, string>>
   readonly workDir: string
 }
@@ -49,7 +50,7 @@ export function confinement(
 ): string[] {
   return [
     '--unshare-all',
-    ...(network ? ['--share-net'] : []),
+    ...(network === 'host' ? ['--share-net'] : []),
     ...['--uid', `${uid}`, '--gid', `${gid}`],
     '--die-with-parent',
     '--new-session',
@@ -102,18 +103,5 @@ export function maskProc(proc = '/proc'): string[] {
   ]
 }
 
-const PLACES = ['/usr/bin', '/bin', '/usr/local/bin', '/run/current-system/sw/bin']
-
 /** Path of the program, `undefined` where it is not installed. */
-export function findBubblewrap(places: readonly string[] = PLACES): string | undefined {
-  return places.map((place) => join(place, 'bwrap')).find(isProgram)
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
+export const findBubblewrap = (places?: readonly string[]): string | undefined => findProgram('bwrap', places)

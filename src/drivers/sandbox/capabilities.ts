@@ -10,10 +10,14 @@ export interface Found {
   readonly users: boolean
   /** There is a filter of system calls for this processor. */
   readonly filter: boolean
+  /** Why a container can have no network of its own. */
+  readonly unconnected: string | undefined
+  /** There is somebody whom it could ask for names. */
+  readonly names: boolean
 }
 
 export function capabilitiesOf(found: Found): Capabilities {
-  const { bundles, images, tree, users, filter } = found
+  const { bundles, images, tree, users, filter, unconnected } = found
   const limits = tree?.limits ?? []
   return {
     isolation: 'sandbox',
@@ -24,7 +28,8 @@ export function capabilitiesOf(found: Found): Capabilities {
       ...(users ? (['users'] as const) : []),
       ...(filter ? (['calls'] as const) : []),
     ],
-    networks: NETWORKS,
+    networks: NETWORKS.filter((network) => network !== 'outbound' || unconnected === undefined),
+    ...(unconnected !== undefined && { networkMissing: unconnected }),
     runs: [...(bundles ? (['bundle'] as const) : []), ...(images ? (['image'] as const) : [])],
     modes: ['hot', 'cold'],
     // Everything that a container can write is a file system in memory with a size.
@@ -49,7 +54,7 @@ const LOST = {
   pids: 'the number of processes is not limited',
 } as const
 
-function warningsOf({ tree, users, filter }: Found): string[] {
+function warningsOf({ tree, users, filter, unconnected, names }: Found): string[] {
   const warnings: string[] = []
   const lost = (['memory', 'cpu', 'pids'] as const).filter((limit) => !tree?.limits.includes(limit))
   if (lost.length > 0)
@@ -63,6 +68,12 @@ function warningsOf({ tree, users, filter }: Found): string[] {
     )
   if (!filter)
     warnings.push(`There is no filter of system calls for ${process.arch}: functions may make any.`)
+  if (unconnected !== undefined)
+    warnings.push(`Functions can have no network here, and one that asks for it is refused: ${unconnected}.`)
+  else if (!names)
+    warnings.push(
+      'Functions with a network can resolve no names: all servers in /etc/resolv.conf are on the loopback of this machine.',
+    )
   if (tree && !tree.killsAtOnce)
     warnings.push(
       'The kernel cannot end a control group at once (before 5.14): a forking function ends in rounds.',

@@ -3,7 +3,7 @@ import type { Cgroup, CgroupTree } from '../cgroup/cgroup.ts'
 import { type ContainerSpec, DriverError } from '../driver.ts'
 import { awaitSocketInside, openIo } from '../io.ts'
 import type { Made, Running } from '../lifecycle.ts'
-import { type Box, startBox } from './box.ts'
+import { type Box, type BoxOptions, startBox } from './box.ts'
 import { makeFolder } from './folder.ts'
 import type { LaunchOptions } from './launch.ts'
 import { furnish, type Surroundings } from './prepare.ts'
@@ -17,6 +17,8 @@ export interface Machine
   readonly root: string
   readonly tree: CgroupTree | undefined
   readonly users: Users | undefined
+  /** `undefined` where a container can have no network of its own. */
+  readonly connect: BoxOptions['connect']
   readonly clock: Clock
 }
 
@@ -30,9 +32,11 @@ export async function makeSandbox(spec: ContainerSpec, machine: Machine, signal:
   if (user) undo.defer(() => users?.give(user))
   const folder = undo.use(await makeFolder(root, user))
   const { room, argv } = await furnish(spec, { ...machine, folder, user, signal })
-  // Bubblewrap is in the group itself, and is one process more.
+  // Bubblewrap is in the group itself, and so is what carries its packets.
+  const connect = spec.network === 'outbound' ? machine.connect : undefined
+  const besides = connect ? 2 : 1
   const { memory, cpus, cpuShares, pids } = spec
-  const group = await tree?.make(spec.id, { memory, cpus, cpuShares, pids: (pids || PIDS) + 1 })
+  const group = await tree?.make(spec.id, { memory, cpus, cpuShares, pids: (pids || PIDS) + besides })
   if (group) undo.use(group)
   signal.throwIfAborted()
   const made = undo.move()
@@ -40,7 +44,7 @@ export async function makeSandbox(spec: ContainerSpec, machine: Machine, signal:
   const { mode, logLimit } = spec
   return {
     async start(_signal, cleanUp) {
-      const around = { room, argv, mode, user, logLimit, group, folder: folder.path, cleanUp }
+      const around = { connect, room, argv, mode, user, logLimit, group, folder: folder.path, cleanUp }
       return runningOf(await startBox({ ...machine, ...around }), freezer)
     },
     remove: () => made.disposeAsync(),

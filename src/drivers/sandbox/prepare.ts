@@ -8,6 +8,7 @@ import { IO_DIR } from '../io.ts'
 import { userOf } from '../spec.ts'
 import { BUNDLE_DIR, type Mount, type Room } from './bubblewrap.ts'
 import type { Folder } from './folder.ts'
+import { readNames } from './nameservers.ts'
 import { type Program, programOfBundle, programOfImage, type SandboxRuntime } from './program.ts'
 import { reaches } from './reach.ts'
 import { makeMountPoint } from './rootfs.ts'
@@ -45,7 +46,7 @@ export async function furnish(
     tmpfsSize: spec.tmpfsSize || TMPFS_SIZE,
     ...userOf(spec),
     hostname: spec.id,
-    network: spec.network !== 'none',
+    network: spec.network,
     env: program.env,
     workDir: program.workDir,
   }
@@ -132,8 +133,10 @@ async function writeFiles(spec: ContainerSpec, folder: Folder): Promise<Record<s
   const hosts = { localhost: '127.0.0.1', 'ip6-localhost': '::1', [id]: '127.0.1.1', ...extraHosts }
   const lines = Object.entries(hosts).map(([name, address]) => `${address}\t${name}\n`)
   const files = { '/etc/hosts': await folder.write('hosts', lines.join('')) }
-  if (network === 'none' || !existsSync('/etc/resolv.conf')) return files
-  return { ...files, '/etc/resolv.conf': await folder.copy('resolv.conf', '/etc/resolv.conf') }
+  const conf = '/etc/resolv.conf'
+  if (network === 'outbound') return { ...files, [conf]: await folder.write('resolv.conf', readNames().text) }
+  if (network === 'none' || !existsSync(conf)) return files
+  return { ...files, [conf]: await folder.copy('resolv.conf', conf) }
 }
 
 /** In the rootfs: a folder of temporary files is empty, and takes any. */

@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, limit, sleep } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
-import { DriverError } from '../driver.ts'
+import { DriverError, type Network } from '../driver.ts'
 import { openIo } from '../io.ts'
+import type { BoxOptions } from './box.ts'
 import type { Room } from './bubblewrap.ts'
 import { identify, makeFolder } from './folder.ts'
 import { type Launched, type LaunchOptions, launch } from './launch.ts'
@@ -31,19 +32,30 @@ const LIMIT = 30_000
  * @throws DriverError `unavailable` with what is wrong and what to do
  */
 export async function probe(options: ProbeOptions): Promise<void> {
-  const { root, user, clock } = options
+  const { root, user } = options
   await using folder = await makeFolder(root, user)
   const rootfs = options.rootfs ?? (await makeRootfs(folder.path))
   const files = { '/etc/hosts': await folder.write('hosts', '') }
-  const room: Room = {
-    ...{ rootfs, files, volumes: [], tmpfsSize: 4096, uid: 1000, gid: 1000 },
-    ...{ hostname: 'probe', network: false, env: {}, workDir: '/' },
-  }
-  const reason = await tryOut({ ...options, room, mode: 'hot', argv: [NOTHING], adopt() {} }, clock)
+  const reason = await tryOut(options, roomOf(rootfs, files, 'none'))
   if (reason === undefined) return
   for (const path of [rootfs, folder.path]) await refuseBarrier(path, user)
   throw new DriverError('unavailable', `bubblewrap makes no sandbox here: ${reason}`)
 }
+
+/** Makes a sandbox with a network of its own. @returns why it cannot be */
+export async function probeNetwork(
+  options: ProbeOptions,
+  connect: NonNullable<BoxOptions['connect']>,
+): Promise<string | undefined> {
+  await using folder = await makeFolder(options.root, options.user)
+  const rootfs = options.rootfs ?? (await makeRootfs(folder.path))
+  return tryOut(options, roomOf(rootfs, {}, 'outbound'), connect)
+}
+
+const roomOf = (rootfs: string, files: Room['files'], network: Network): Room => ({
+  ...{ rootfs, files, volumes: [], tmpfsSize: 4096, uid: 1000, gid: 1000 },
+  ...{ hostname: 'probe', network, env: {}, workDir: '/' },
+})
 
 async function makeRootfs(dir: string): Promise<string> {
   const rootfs = join(dir, 'rootfs')
@@ -54,11 +66,15 @@ async function makeRootfs(dir: string): Promise<string> {
 }
 
 /** @returns what went wrong */
-async function tryOut(options: LaunchOptions, clock: Clock): Promise<string | undefined> {
-  const { user } = options
+async function tryOut(
+  options: ProbeOptions,
+  room: Room,
+  connect?: BoxOptions['connect'],
+): Promise<string | undefined> {
+  const { user, clock } = options
   let launched: Launched
   try {
-    launched = await launch(options)
+    launched = await launch({ ...options, room, mode: 'hot', argv: [NOTHING], adopt() {} })
   } catch (error) {
     return `${messageOf(error)}${user ? `, as user ${user.uid}` : ''}`
   }
@@ -67,12 +83,24 @@ async function tryOut(options: LaunchOptions, clock: Clock): Promise<string | un
   using timer = limit(clock, LIMIT)
   timer.signal.addEventListener('abort', () => process.kill(launched.pid, 'SIGKILL'), { once: true })
   const first = await launched.first
-  const trouble = first === undefined ? undefined : await lookInto(first, user, clock, timer.signal)
+  const trouble =
+    first === undefined
+      ? undefined
+      : ((await lookInto(first, user, clock, timer.signal)) ?? (await tryConnect(first, connect)))
   launched.release()
   const { complaint } = await launched.exit
   await launched.drained
   if (complaint.startsWith('execvp ')) return trouble
   return complaint || trouble || `it was not done within ${LIMIT} ms`
+}
+
+async function tryConnect(pid: number, connect: BoxOptions['connect']): Promise<string | undefined> {
+  try {
+    await using _uplink = await connect?.(pid, () => {})
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
 }
 
 /** Waits until the folder of its socket is there: before that, the process sees this machine's files. */

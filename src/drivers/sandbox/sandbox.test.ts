@@ -16,10 +16,11 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { findBubblewrap } from './bubblewrap.ts'
 import { openSandboxDriver, type Parts, type SandboxDriverOptions } from './sandbox.ts'
 import { seccompFilter } from './seccomp.ts'
+import { findUplink } from './uplink.ts'
 
 const root = process.getuid?.() === 0
 const onlyRoot = root ? false : 'run as root'
-const real: Parts = { findBubblewrap, openCgroups, seccompFilter }
+const real: Parts = { findBubblewrap, findUplink, openCgroups, seccompFilter }
 
 describe('the sandbox driver', { skip: canSandbox() }, () => {
   let shared: Awaited<ReturnType<typeof tempDir>>
@@ -162,7 +163,7 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
     })
 
     test('with the machine’s network it can ask for names as the machine does', async () => {
-      const { stdout } = await run('cat /etc/resolv.conf', { network: 'outbound' })
+      const { stdout } = await run('cat /etc/resolv.conf', { network: 'host' })
       assert.equal(stdout, read('/etc/resolv.conf'))
       assert.equal((await run('cat /etc/resolv.conf')).stdout, '')
     })
@@ -316,6 +317,32 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
       await chmod(closed, 0o700)
       const none = open({ dataDir: join(closed, 'data') })
       await assert.rejects(none, (error: Error) => error.message.includes(`pass through ${closed}:`))
+    })
+
+    test('what a network of its own takes, a function that asks for one is refused, and why', async () => {
+      const findUplink = () => ({ missing: 'install slirp4netns' })
+      await using other = await open({ dataDir: await folderOf('other') }, { findUplink })
+      assert.deepEqual(other.capabilities.networks, ['none', 'host'])
+      assert.match(other.capabilities.warnings.join(), /no network here.*: install slirp4netns\./)
+      await assert.rejects(other.prepare(shell('true', { network: 'outbound' }), never), {
+        fault: 'unsupported',
+        message: 'the sandbox driver gives no network here: install slirp4netns',
+      })
+    })
+
+    test('a device for networks it says what the uplink says', async () => {
+      const fake = join(data.path, 'slirp4netns')
+      await writeFile(fake, '#!/bin/sh\necho "open(/dev/net/tun): No such device" >&2\nexit 1\n', {
+        mode: 0o755,
+      })
+      const tools = findUplink()
+      if ('missing' in tools) throw new Error(tools.missing)
+      const options = { dataDir: await folderOf('other') }
+      await using other = await open(options, { findUplink: () => ({ ...tools, slirp: fake }) })
+      await assert.rejects(other.prepare(shell('true', { network: 'outbound' }), never), {
+        fault: 'unsupported',
+        message: /network of its own: open\(\/dev\/net\/tun\): No such device$/,
+      })
     })
 
     test('a filter for its processor it says so', async () => {

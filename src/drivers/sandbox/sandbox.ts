@@ -9,11 +9,14 @@ import { driverOf } from '../lifecycle.ts'
 import { findBubblewrap, maskProc } from './bubblewrap.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import { type Machine, makeSandbox } from './cookie.ts'
+import { checkReach, type Reach } from './destinations.ts'
 import { openRoot, reapFolders } from './folder.ts'
-import { probe } from './probe.ts'
+import { readNames } from './nameservers.ts'
+import { probe, probeNetwork } from './probe.ts'
 import type { SandboxRuntime } from './program.ts'
 import { rememberReads } from './reach.ts'
 import { seccompFilter } from './seccomp.ts'
+import { findUplink, openUplink } from './uplink.ts'
 import { openUsers } from './users.ts'
 
 export interface SandboxDriverOptions {
@@ -26,35 +29,40 @@ export interface SandboxDriverOptions {
   readonly images?: ImageFolder
   /** Of containers, one each. Only root can give them. @default 10,000 from 200,000 */
   readonly uids?: { readonly first: number; readonly count: number }
+  /** Whom functions with a network reach besides the internet, and whom not. @default no private address */
+  readonly reach?: Reach
 }
 
 /** What of this machine it is made of. */
 export interface Parts {
   readonly findBubblewrap: () => string | undefined
+  readonly findUplink: typeof findUplink
   readonly openCgroups: (options: { name: string; clock: Clock }) => Promise<CgroupTree | undefined>
   readonly seccompFilter: (arch: string) => Uint8Array | undefined
 }
 
 /**
  * Containers without an engine: bubblewrap run by an unprivileged user, a control group, a filter of system calls.
- * What this machine lacks of it is said in the warnings. A container has no network, or the machine's own: `outbound`
- * is `host` here, with the machine's loopback and its abstract sockets.
+ * What this machine lacks of it is said in the warnings. Network `outbound` is one of its own, closed to this machine
+ * and to private addresses; `host` is the machine's, with its loopback and its abstract sockets.
  * @throws DriverError `unavailable` when there is no bubblewrap, or no sandbox can be made
  */
 export function sandboxDriver(options: SandboxDriverOptions): Promise<Driver> {
-  return openSandboxDriver(options, { findBubblewrap, openCgroups, seccompFilter })
+  return openSandboxDriver(options, { findBubblewrap, findUplink, openCgroups, seccompFilter })
 }
 
 /** With other parts, for the tests of what it does without one. */
 export async function openSandboxDriver(options: SandboxDriverOptions, parts: Parts): Promise<Driver> {
   await using undo = new AsyncDisposableStack()
-  const machine = await openMachine(options, parts, undo)
+  const { machine, unconnected } = await openMachine(options, parts, undo)
   const capabilities = capabilitiesOf({
     bundles: options.runtime !== undefined,
     images: options.images !== undefined,
     tree: machine.tree,
     users: machine.users !== undefined,
     filter: machine.filter !== undefined,
+    unconnected,
+    names: readNames().servers.length > 0,
   })
   const hold = undo.move()
   return driverOf({
@@ -71,8 +79,9 @@ async function openMachine(
   options: SandboxDriverOptions,
   parts: Parts,
   undo: AsyncDisposableStack,
-): Promise<Machine> {
-  const { clock, runtime, images } = options
+): Promise<{ machine: Machine; unconnected: string | undefined }> {
+  const { clock, runtime, images, reach = {} } = options
+  checkReach(reach)
   const bwrap = parts.findBubblewrap()
   if (bwrap === undefined)
     throw new DriverError(
@@ -93,15 +102,24 @@ async function openMachine(
     inherited: shield.stdio,
     reads: rememberReads(),
   }
-  await tryOut(machine)
-  return machine
+  const tools = parts.findUplink()
+  const connect: Machine['connect'] =
+    'missing' in tools
+      ? undefined
+      : (pid, adopt) => openUplink(pid, { tools, reach, clock, adopt, inherited: shield.stdio })
+  const unconnected =
+    (await tryOut({ ...machine, connect })) ?? ('missing' in tools ? tools.missing : undefined)
+  return { machine: { ...machine, connect: unconnected === undefined ? connect : undefined }, unconnected }
 }
 
-async function tryOut(machine: Machine): Promise<void> {
-  const { users, runtime } = machine
+/** @returns why a container can have no network of its own, where that was tried */
+async function tryOut(machine: Machine): Promise<string | undefined> {
+  const { users, runtime, connect } = machine
   const user = users?.take()
   try {
-    await probe({ ...machine, user, rootfs: runtime?.dir })
+    const options = { ...machine, user, rootfs: runtime?.dir }
+    await probe(options)
+    return connect && (await probeNetwork(options, connect))
   } finally {
     if (user) users?.give(user)
   }
