@@ -3,6 +3,7 @@ import { ERRORS, messageOf, SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { hostCheck } from '../host/known-hosts.ts'
 import { tokenCheck, unauthorized } from '../host/token.ts'
+import type { Metrics } from './metrics.ts'
 import type { StatsPage } from './stats.ts'
 
 /** The nodes of a running balancer, by name (`host:port`). */
@@ -22,6 +23,7 @@ export interface BalancerStats extends StatsPage {
 export interface AdminOptions {
   readonly nodes: NodeList
   stats(since?: string): BalancerStats
+  readonly metrics: Metrics
   readonly token: string | undefined
   /** What it goes by without a token, besides the loopback names. */
   readonly hosts?: readonly string[] | undefined
@@ -29,8 +31,9 @@ export interface AdminOptions {
   readonly log: Logger
 }
 
-/** The admin port: `/1/lb/*` behind the token, and what a probe asks. */
-export function adminServer({ nodes, stats, token, hosts, version, log }: AdminOptions): FastifyInstance {
+/** The admin port: `/1/lb/*` and `/metrics` behind the token, and what a probe asks. */
+export function adminServer(options: AdminOptions): FastifyInstance {
+  const { nodes, stats, metrics, token, hosts, version, log } = options
   const app = fastify({ forceCloseConnections: true })
   // Clients of 2017 send their JSON under any content type, or none.
   app.removeAllContentTypeParsers()
@@ -50,25 +53,26 @@ export function adminServer({ nodes, stats, token, hosts, version, log }: AdminO
 
   const allowed = tokenCheck(token)
   const checkHost = hostCheck(token, hosts)
-  app.register(
-    async (lb) => {
-      lb.addHook('onRequest', async (request) => {
-        checkHost(request.headers.host)
-        if (!allowed(request.headers.authorization)) throw unauthorized(request.headers.authorization)
-      })
-      lb.get('/nodes', async () => ({ nodes: nodes.list() }))
-      lb.put('/nodes', async ({ body }) => {
-        nodes.add(nodeOf(body))
-        return { msg: 'node added' }
-      })
-      lb.delete('/nodes', async ({ body }) => {
-        nodes.remove(nodeOf(body))
-        return { msg: 'node deleted' }
-      })
-      lb.get('/stats', async ({ query }) => stats(sinceOf(query)))
-    },
-    { prefix: '/1/lb' },
-  )
+  app.register(async (guarded) => {
+    guarded.addHook('onRequest', async (request) => {
+      checkHost(request.headers.host)
+      if (!allowed(request.headers.authorization)) throw unauthorized(request.headers.authorization)
+    })
+    guarded.get('/1/lb/nodes', async () => ({ nodes: nodes.list() }))
+    guarded.put('/1/lb/nodes', async ({ body }) => {
+      nodes.add(nodeOf(body))
+      return { msg: 'node added' }
+    })
+    guarded.delete('/1/lb/nodes', async ({ body }) => {
+      nodes.remove(nodeOf(body))
+      return { msg: 'node deleted' }
+    })
+    guarded.get('/1/lb/stats', async ({ query }) => stats(sinceOf(query)))
+    guarded.get('/metrics', async (_request, reply) => {
+      reply.type(metrics.contentType)
+      return metrics.text()
+    })
+  })
   return app
 }
 

@@ -14,6 +14,7 @@ import type { Forwarder } from './forwarder.ts'
 import { FunctionTable } from './functions.ts'
 import { Health } from './health.ts'
 import { Members, nodeName } from './members.ts'
+import { Metrics } from './metrics.ts'
 import { plainForwarder } from './plain.ts'
 import { OUTCOMES, type Outcome, type Plane } from './plane.ts'
 import { Stats } from './stats.ts'
@@ -109,7 +110,15 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     inflight: Object.fromEntries(members.all.map(({ known }) => [known.name, known.inflight])),
   })
 
-  const app = adminServer({ nodes, stats, token, hosts: options.hosts, version, log })
+  const app = adminServer({
+    nodes,
+    stats,
+    metrics: new Metrics(plane),
+    token,
+    hosts: options.hosts,
+    version,
+    log,
+  })
   undo.defer(() => app.close())
   undo.defer(() => close(app.server))
   await app.ready()
