@@ -2,7 +2,8 @@ import { type VirtualClock, virtualClock } from '../../src/core/clock.ts'
 import { SluiceError } from '../../src/core/errors.ts'
 import type { Slot, Ticket } from '../../src/runner/policy/call.ts'
 import type { Instance } from '../../src/runner/policy/instance.ts'
-import { Scheduler, type SchedulerOptions } from '../../src/runner/policy/scheduler.ts'
+import type { SchedulerOptions } from '../../src/runner/policy/options.ts'
+import { Scheduler } from '../../src/runner/policy/scheduler.ts'
 import type { Start } from '../../src/runner/policy/start.ts'
 import type { Resources, Workload } from '../../src/runner/policy/workload.ts'
 
@@ -18,6 +19,8 @@ export interface RigOptions extends Partial<SchedulerOptions> {
   readonly stopMs?: number
   /** Milliseconds a container takes to wake; negative = it cannot. @default 30 */
   readonly wakeMs?: number
+  /** Milliseconds a container takes to be paused. @default 0 */
+  readonly pauseMs?: number
   /** MiB of the node. @default 1024 */
   readonly memory?: number
 }
@@ -55,18 +58,19 @@ export class SchedulerRig {
   readonly scheduler: Scheduler<Workload, Body>
   readonly starts: Start<Workload, Body>[] = []
   readonly live: Set<Instance<Body>> = new Set()
-  readonly stopped: Instance<Body>[] = []
+  readonly stopped: Set<Instance<Body>> = new Set()
   readonly paused: Instance<Body>[] = []
   readonly granted: RigCall[] = []
   readonly #options: RigOptions
   readonly #needs = new Map<Instance<Body>, Resources>()
+  readonly #gone = new Set<Instance<Body>>()
   #starting = 0
   #startingNeed = { memory: 0, mcpus: 0 }
   #made = 0
 
   constructor(options: RigOptions = {}) {
     this.#options = options
-    const { memory = 1024, wakeMs = 30 } = options
+    const { memory = 1024, wakeMs = 30, pauseMs = 0 } = options
     this.scheduler = new Scheduler(
       { clock: this.clock, total: { memory: memory * MIB, mcpus: 4_000 }, ...options },
       {
@@ -74,7 +78,7 @@ export class SchedulerRig {
         stop: (instance) => this.#stop(instance),
         pause: (instance) => {
           this.paused.push(instance)
-          this.clock.after(0, () => this.scheduler.paused(instance))
+          this.clock.after(pauseMs, () => this.scheduler.paused(instance))
         },
         wake: (instance) => {
           this.clock.after(Math.abs(wakeMs), () =>
@@ -129,6 +133,15 @@ export class SchedulerRig {
     if (this.live.has(instance)) this.scheduler.lost(instance)
   }
 
+  /** A container is gone before anybody let go of it. */
+  end(instance: Instance<Body>): void {
+    if (!this.live.has(instance) || this.stopped.has(instance)) return
+    this.live.delete(instance)
+    this.#needs.delete(instance)
+    this.#gone.add(instance)
+    this.scheduler.ended(instance)
+  }
+
   /** @throws Error when what the scheduler counts is not what there is */
   check(): void {
     let memory = this.#startingNeed.memory
@@ -171,8 +184,9 @@ export class SchedulerRig {
   }
 
   #stop(instance: Instance<Body>): void {
-    if (this.stopped.includes(instance)) throw new Error('a container was stopped twice')
-    this.stopped.push(instance)
+    if (this.stopped.has(instance)) throw new Error('a container was stopped twice')
+    this.stopped.add(instance)
+    if (this.#gone.has(instance)) return
     this.clock.after(this.#options.stopMs ?? 0, () => {
       this.live.delete(instance)
       this.#needs.delete(instance)

@@ -27,9 +27,9 @@ export class Gate<D extends Workload, B> {
     return this.#count >= this.#most
   }
 
-  /** Starts one after the other that a new one takes as long as: itself, and those that it has to wait for. */
-  get rounds(): number {
-    return 1 + Math.floor(this.#count / this.#most)
+  /** Starts one after the other that `starts` more take as long as, behind those that they have to wait for. */
+  rounds(starts: number): number {
+    return Math.max(1, (this.#count + starts) / this.#most)
   }
 
   /** A start that hangs must not keep others out: it leaves when it takes far longer than `usual` (ms). */

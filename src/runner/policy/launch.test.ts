@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Demand, decideStart, predictWait } from './launch.ts'
+import { type Demand, decideStart } from './launch.ts'
 
 const none: Demand = { waiting: 0, slots: 0, coming: 0, next: 0, service: undefined, busyFor: 0, start: 300 }
 
@@ -44,25 +44,4 @@ test('nothing is started for calls that have a slot to come', () => {
       if (d.waiting <= d.coming) assert.equal(decideStart(d), undefined)
     }),
   )
-})
-
-test('a prediction is never longer with one more container to start, nor shorter with one more call', () => {
-  fc.assert(
-    fc.property(demand, (d) => {
-      const alone = predictWait(d, false)
-      const helped = predictWait(d, true)
-      if (alone !== undefined && helped !== undefined) assert.ok(helped <= alone)
-      const crowded = predictWait({ ...d, waiting: d.waiting + 1 }, false)
-      if (alone !== undefined && crowded !== undefined && d.waiting + 1 >= d.coming)
-        assert.ok(crowded >= alone)
-    }),
-  )
-})
-
-test('a call that must queue is predicted the shorter of the queue and a start', () => {
-  const busy = { ...none, slots: 1, service: 1_000, waiting: 4 }
-  assert.deepEqual([predictWait(busy, false), predictWait(busy, true)], [5_000, 300])
-  assert.equal(predictWait({ ...busy, service: undefined }, true), undefined)
-  assert.equal(predictWait(none, true), 300)
-  assert.equal(predictWait(none, false), undefined)
 })

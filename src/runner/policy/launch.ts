@@ -40,17 +40,6 @@ export function decideStart(demand: Demand): 'now' | number | undefined {
   return Math.max(1, tipping - busyFor + 1)
 }
 
-/**
- * Milliseconds that a call which comes now has to wait, or `undefined` when nothing is known yet.
- * @param mayStart one more container could be started for it at once
- */
-export function predictWait(demand: Demand, mayStart: boolean): number | undefined {
-  if (demand.slots + demand.coming === 0) return mayStart ? demand.start : undefined
-  if (demand.service === undefined) return demand.waiting < demand.coming ? demand.next : undefined
-  const queued = turnOf(demand.waiting + 1, demand)
-  return mayStart ? Math.min(queued, demand.start) : queued
-}
-
 /** A running call that has lasted longer than usual says more than the average does. */
 const serviceNow = ({ service = 0, busyFor, slots }: Demand): number =>
   slots > 0 ? Math.max(service, busyFor) : service

@@ -25,7 +25,15 @@ export function pauseAfter(rule: PauseRule, gap: number | undefined): number {
  * idle longer than that, after as long as it has been idle already. Cost × frequency ÷ size is GreedyDual-Size
  * (Cao and Irani, USENIX 1997), as FaasCache (Fuerst and Sharma, ASPLOS 2021) uses it to keep functions warm.
  */
-export function worth(idleFor: number, gap: number | undefined, start: number, share: number): number {
-  const again = Math.max(idleFor, gap ?? 0, 1)
-  return start / again / Math.max(share, Number.EPSILON)
-}
+export const worth = (idleFor: number, gap: number | undefined, start: number, share: number): number =>
+  1 / (slopeOf(start, share) * Math.max(idleFor, gap ?? 0, 1))
+
+/** What an idle container is worth now. */
+export const worthOf = (
+  { slope, idleSince, gap }: { readonly slope: number; readonly idleSince: number; readonly gap: number },
+  now: number,
+): number => 1 / (slope * Math.max(now - idleSince, gap, 1))
+
+/** How fast its worth falls while it is idle: what a part of a node costs, for what a start costs. */
+export const slopeOf = (start: number, share: number): number =>
+  Math.max(share, Number.EPSILON) / Math.max(start, 1)

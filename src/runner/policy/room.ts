@@ -1,17 +1,25 @@
 import type { Clock } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
+import { Account } from './account.ts'
 import { type Budget, minus, NOTHING, plus, times } from './budget.ts'
 import type { Instance } from './instance.ts'
 import type { Pool } from './pool.ts'
-import { pauseAfter, worth } from './rest.ts'
+import { Spares } from './spares.ts'
+import type { Work } from './work.ts'
 import type { Resources, Workload } from './workload.ts'
 
 const MIB = 1024 * 1024
 
-interface Candidate<D extends Workload, B> {
-  readonly pool: Pool<D, B>
-  readonly instance: Instance<B>
-  readonly worth: number
+export interface RoomOptions<D extends Workload, B> {
+  readonly budget: Budget
+  readonly clock: Clock
+  /** Milliseconds a start takes where nothing is known of the function. */
+  readonly expectedStart: () => number
+  /** Milliseconds after which a function without any container is served before all fairness. */
+  readonly patience: number
+  /** Since when a pool has wanted a container without getting one (ms of the clock). */
+  readonly wantsSince: (pool: Pool<D, B>) => number | undefined
+  readonly work: Work
 }
 
 /**
@@ -19,24 +27,36 @@ interface Candidate<D extends Workload, B> {
  * container is taken from the busy ones of another app only as far as that app still holds no less than who gets it.
  */
 export class Room<D extends Workload, B> {
+  readonly spares: Spares<D, B>
+  readonly #options: RoomOptions<D, B>
   readonly #budget: Budget
-  readonly #clock: Clock
-  readonly #expectedStart: () => number
-  readonly #patience: number
-  /** What each app and each function holds, ending containers included. */
-  readonly #held = new Map<string, Resources>()
-  readonly #heldBy = new Map<Pool<D, B>, number>()
+  readonly #accounts = new Map<string, Account<Pool<D, B>>>()
   /** Of containers that are being stopped. */
   #coming: Resources = NOTHING
   /** The pool for which room is sought among the busy, until it has it. */
   #claimant: Pool<D, B> | undefined
+  /** Since when somebody has found no room, until nobody wants any (ms of the clock). */
+  #shortSince: number | undefined
 
-  /** @param patience milliseconds after which a function without any container is served before all fairness */
-  constructor(budget: Budget, clock: Clock, expectedStart: () => number, patience: number) {
-    this.#patience = patience
-    this.#budget = budget
-    this.#clock = clock
-    this.#expectedStart = expectedStart
+  constructor(options: RoomOptions<D, B>) {
+    this.#options = options
+    this.#budget = options.budget
+    this.spares = new Spares(options.budget, options.expectedStart, options.work)
+  }
+
+  /** The account of an app, for one more pool of it. */
+  open(owner: string): Account<Pool<D, B>> {
+    const known = this.#accounts.get(owner)
+    const account = known ?? new Account<Pool<D, B>>(owner, this.#options.work)
+    if (!known) this.#accounts.set(owner, account)
+    account.pools++
+    return account
+  }
+
+  /** A pool of the app is forgotten. */
+  leave(account: Account<Pool<D, B>>): void {
+    account.pools--
+    if (account.isEmpty) this.#accounts.delete(account.owner)
   }
 
   take(pool: Pool<D, B>): void {
@@ -48,6 +68,7 @@ export class Room<D extends Workload, B> {
   give(pool: Pool<D, B>): void {
     this.#budget.give(pool.workload.need)
     this.#hold(pool, -1)
+    if (pool.account.isEmpty) this.#accounts.delete(pool.account.owner)
   }
 
   /** A container is being stopped. */
@@ -62,28 +83,17 @@ export class Room<D extends Workload, B> {
 
   /** A pool has what it waited for, or waits no more. */
   satisfied(pool: Pool<D, B>): void {
-    pool.blockedSince = undefined
     if (this.#claimant === pool) this.#claimant = undefined
   }
 
-  /** Who comes first: functions that start well, of the app that holds least, that hold least, that wait longest. */
-  order(pools: Pool<D, B>[]): Pool<D, B>[] {
+  /** Those who want room are gone through: the first that finds none gets what busy ones give up. */
+  reconsider(): void {
     this.#claimant = undefined
-    if (pools.length < 2) return pools
-    const ranked = pools.map((pool) => ({
-      pool,
-      failing: pool.failures > 1 ? 1 : 0,
-      app: this.#share(pool.workload.owner),
-      own: this.#ownShare(pool),
-    }))
-    ranked.sort(
-      (a, b) =>
-        a.failing - b.failing ||
-        a.app - b.app ||
-        a.own - b.own ||
-        (a.pool.waitingSince ?? 0) - (b.pool.waitingSince ?? 0),
-    )
-    return ranked.map(({ pool }) => pool)
+  }
+
+  /** Nobody wants room now. */
+  relieved(): void {
+    this.#shortSince = undefined
   }
 
   /**
@@ -92,35 +102,39 @@ export class Room<D extends Workload, B> {
    */
   make(
     pool: Pool<D, B>,
-    others: Iterable<Pool<D, B>>,
     evict: (instance: Instance<B>, pool: Pool<D, B>) => void,
   ): 'room' | 'coming' | 'blocked' {
+    this.#options.work.steps++
     const { need } = pool.workload
+    const { total, used } = this.#budget
     if (this.#budget.fits(need)) return 'room'
     if (this.#budget.fits(need, this.#coming)) return 'coming'
-    const candidates = this.#idle(pool, others)
-    const all = candidates.reduce((sum, { pool: { workload } }) => plus(sum, workload.need), this.#coming)
-    if (!this.#budget.fits(need, all)) {
-      pool.blockedSince ??= this.#clock.now()
+    const now = this.#options.clock.now()
+    const short = used.memory - this.#coming.memory + need.memory > total.memory ? 'memory' : 'mcpus'
+    const reach = this.spares.reach(pool, short, this.isImpatient(pool))
+    if (!this.#budget.fits(need, plus(this.#coming, this.spares.within(reach)))) {
+      this.#shortSince ??= now
       this.#claimant ??= pool
       return 'blocked'
     }
-    candidates.sort((a, b) => a.worth - b.worth)
-    for (const { instance, pool: victim } of candidates) {
-      if (this.#budget.fits(need, this.#coming)) break
-      evict(instance, victim)
+    while (!this.#budget.fits(need, this.#coming)) {
+      const victim = this.spares.least(reach, now)
+      const longest = victim?.fleet.instances.longestIdle
+      if (!longest) break
+      evict(longest, victim)
     }
     return this.#budget.fits(need) ? 'room' : 'coming'
   }
 
-  /** Whether a container of `pool` could be started now, if idle ones of others went. */
-  couldTake(pool: Pool<D, B>, others: Iterable<Pool<D, B>>): boolean {
+  /** Containers of `pool` that could be started now, if idle ones of others went. */
+  couldTake(pool: Pool<D, B>): number {
     const { need } = pool.workload
-    if (this.#budget.fits(need, this.#coming)) return true
-    let all = this.#coming
-    for (const other of others)
-      if (other !== pool) all = plus(all, times(other.workload.need, Math.max(0, spare(other))))
-    return this.#budget.fits(need, all)
+    const { total, used } = this.#budget
+    const back = plus(this.#coming, this.spares.ofOthers(pool))
+    return Math.min(
+      fit(total.memory - used.memory + back.memory, need.memory),
+      fit(total.mcpus - used.mcpus + back.mcpus, need.mcpus),
+    )
   }
 
   /**
@@ -138,9 +152,10 @@ export class Room<D extends Workload, B> {
 
   /** Whether a pool that has no container at all has waited for room past all patience. */
   isImpatient(pool: Pool<D, B>): boolean {
-    const { blockedSince, live, starts } = pool
-    if (blockedSince === undefined || live + starts.size > 0) return false
-    return this.#clock.now() - blockedSince >= this.#patience
+    const { wantsSince, clock, patience } = this.#options
+    const wants = wantsSince(pool)
+    if (wants === undefined || this.#shortSince === undefined || pool.fleet.size > 0) return false
+    return clock.now() - Math.max(wants, this.#shortSince) >= patience
   }
 
   tooBig({ need }: Workload): SluiceError {
@@ -152,65 +167,26 @@ export class Room<D extends Workload, B> {
     return new SluiceError('too-big-for-node', undefined, { detail })
   }
 
+  /** What a function holds of the node by itself. */
+  shareOf(pool: Pool<D, B>): number {
+    return this.#budget.share(times(pool.workload.need, pool.fleet.held))
+  }
+
   /** After giving up one container, `pool` (or its app) would still hold no less than `claimant` after getting one. */
   #holdsMore(pool: Pool<D, B>, claimant: Pool<D, B>): boolean {
-    const [from, to] = [pool.workload, claimant.workload]
-    const [lost, won] = [this.#budget.share(from.need), this.#budget.share(to.need)]
-    return from.owner === to.owner
-      ? this.#ownShare(pool) - lost >= this.#ownShare(claimant) + won
-      : this.#share(from.owner) - lost >= this.#share(to.owner) + won
-  }
-
-  /** Whether what `other` uses in its usual rhythm is safe from `pool`: its app would fall behind that of `pool`. */
-  #isEntitled(other: Pool<D, B>, pool: Pool<D, B>): boolean {
-    const [from, to] = [other.workload, pool.workload]
-    if (from.owner === to.owner || this.isImpatient(pool)) return false
-    return this.#share(from.owner) - this.#budget.share(from.need) < this.#share(to.owner)
-  }
-
-  #idle(pool: Pool<D, B>, others: Iterable<Pool<D, B>>): Candidate<D, B>[] {
-    const now = this.#clock.now()
-    const { total, used } = this.#budget
-    const shortOfMemory = used.memory - this.#coming.memory + pool.workload.need.memory > total.memory
-    const found: Candidate<D, B>[] = []
-    for (const other of others) {
-      const { need } = other.workload
-      if (other === pool || !(shortOfMemory ? need.memory > 0 : need.mcpus > 0)) continue
-      const { gap, start } = other.past
-      const kept = this.#isEntitled(other, pool) ? pauseAfter('adaptive', gap.value) : 0
-      for (const instance of other.idleInstances().slice(0, Math.max(0, spare(other)))) {
-        const idleFor = now - instance.idleSince
-        if (idleFor < kept) continue
-        const cost = start.value ?? this.#expectedStart()
-        found.push({
-          pool: other,
-          instance,
-          worth: worth(idleFor, gap.value, cost, this.#budget.share(need)),
-        })
-      }
-    }
-    return found
-  }
-
-  #share(owner: string): number {
-    return this.#budget.share(this.#held.get(owner) ?? NOTHING)
-  }
-
-  #ownShare(pool: Pool<D, B>): number {
-    return this.#budget.share(times(pool.workload.need, this.#heldBy.get(pool) ?? 0))
+    const lost = this.#budget.share(pool.workload.need)
+    const won = this.#budget.share(claimant.workload.need)
+    return pool.account === claimant.account
+      ? this.shareOf(pool) - lost >= this.shareOf(claimant) + won
+      : pool.account.share - lost >= claimant.account.share + won
   }
 
   #hold(pool: Pool<D, B>, count: 1 | -1): void {
-    const { owner, need } = pool.workload
-    const held = plus(this.#held.get(owner) ?? NOTHING, times(need, count))
-    if (held.memory === 0 && held.mcpus === 0) this.#held.delete(owner)
-    else this.#held.set(owner, held)
-    const own = (this.#heldBy.get(pool) ?? 0) + count
-    if (own === 0) this.#heldBy.delete(pool)
-    else this.#heldBy.set(pool, own)
+    pool.fleet.held += count
+    pool.account.hold(pool.workload.need, count, this.#budget)
+    this.spares.rerank(pool.account)
   }
 }
 
-/** Idle containers that are not to be kept warm. */
-const spare = <D extends Workload, B>(pool: Pool<D, B>): number =>
-  Math.min(pool.idle, pool.live - pool.workload.minWarm)
+/** How many of a size fit; what takes nothing always does. */
+const fit = (left: number, size: number) => (size === 0 ? Infinity : Math.max(0, Math.floor(left / size)))

@@ -1,56 +1,19 @@
 import type { Clock } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { formatDuration } from '../../core/units.ts'
-import { Alarm } from './alarm.ts'
 import { Budget } from './budget.ts'
 import type { Counts, Slot, Ticket, Waiter } from './call.ts'
-import { Gate } from './gate.ts'
+import type { Hands } from './hands.ts'
 import { Instance } from './instance.ts'
-import { decideStart, predictWait } from './launch.ts'
-import { Average, Pasts } from './past.ts'
-import { Pool, type PoolHands } from './pool.ts'
+import { Launcher } from './launcher.ts'
+import type { SchedulerOptions } from './options.ts'
+import { Pasts } from './past.ts'
+import { Pool, type PoolContext } from './pool.ts'
 import type { PauseRule } from './rest.ts'
-import { Room } from './room.ts'
-import { Start } from './start.ts'
+import type { Start } from './start.ts'
+import { Sweeper } from './sweeper.ts'
 import type { Birth } from './wait.ts'
 import type { Resources, Workload } from './workload.ts'
-
-/**
- * Who carries out what a {@link Scheduler} decides: the runner with real containers, the simulator with virtual ones.
- * Each order is answered once, at once or later, by the method of the scheduler that is named here.
- */
-export interface Hands<D extends Workload, B> {
-  /** → `ready` or `failed` */
-  start(start: Start<D, B>): void
-  /** → `ended` */
-  stop(instance: Instance<B>): void
-  /** → `paused`, or `lost` when it cannot be */
-  pause(instance: Instance<B>): void
-  /** → `woken`, or `lost` when it cannot be */
-  wake(instance: Instance<B>): void
-}
-
-export interface SchedulerOptions {
-  readonly clock: Clock
-  /** What all containers together may take. */
-  readonly total: Resources
-  /** Starts in flight; more only slow each other down. @default 2 */
-  readonly maxStarts?: number
-  /** Calls that may wait here; more are refused at once. @default 10000 */
-  readonly maxWaiting?: number
-  /** When idle containers are paused. @default 'adaptive' */
-  readonly pause?: PauseRule
-  /** `per-call`: one container for every waiting call, as today's Fn does; for comparison. @default 'expected' */
-  readonly launch?: 'expected' | 'per-call'
-}
-
-/** A start is expected to take this long (ms) before any has been seen. */
-const START = 500
-/** A function without a container that has waited for room this long (ms) is overtaken no more, and gets the next one. */
-const PATIENCE = 1_000
-const SWEEP = 250
-/** Who waits for room is looked at again after so long (ms). */
-const LOOK_AGAIN = 250
 
 /** What a scheduler has seen since it began. */
 export interface Tally {
@@ -70,54 +33,59 @@ export class Scheduler<D extends Workload, B> {
   readonly tally: Tally = { starts: 0, startsFailed: 0, evictions: 0, refused: 0 }
   readonly #clock: Clock
   readonly #hands: Hands<D, B>
-  readonly #poolHands: PoolHands<D, B>
+  readonly #context: PoolContext<D, B>
   readonly #budget: Budget
-  readonly #room: Room<D, B>
+  readonly #launcher: Launcher<D, B>
+  readonly #sweeper: Sweeper<Pool<D, B>>
   readonly #pools = new Map<string, Pool<D, B>>()
   /** Pools of functions that changed, until nothing of them is left. */
   readonly #retired = new Set<Pool<D, B>>()
-  /** Pools with calls that wait. */
-  readonly #hungry = new Set<Pool<D, B>>()
-  /** Pools that may want containers ahead of calls. */
-  readonly #eager = new Set<Pool<D, B>>()
+  readonly #starts = new Map<Start<D, B>, Pool<D, B>>()
   readonly #owners = new Map<Instance<B>, Pool<D, B>>()
   readonly #pasts = new Pasts()
   readonly #counts: Counts = { running: 0, waiting: 0 }
-  readonly #gate: Gate<D, B>
-  /** When to look again although nothing happened. */
-  readonly #alarm: Alarm
   readonly #maxWaiting: number
   readonly #pause: PauseRule
-  readonly #perCall: boolean
-  /** Of all functions; `undefined` before the first. */
-  readonly #starts = new Average()
-  #feeding = false
-  #hungerChanged = false
-  #sweep: Disposable | undefined
   #closed: SluiceError | undefined
 
   constructor(options: SchedulerOptions, hands: Hands<D, B>) {
+    const { clock, maxStarts = 2, work = { steps: 0 } } = options
     this.counts = this.#counts
-    this.#clock = options.clock
+    this.#clock = clock
     this.#hands = hands
     this.#budget = new Budget(options.total)
-    this.#room = new Room(this.#budget, this.#clock, () => this.#starts.value ?? START, PATIENCE)
-    this.#gate = new Gate(this.#clock, options.maxStarts ?? 2, () => this.#feed())
-    this.#alarm = new Alarm(this.#clock, () => this.#feed())
     this.#maxWaiting = options.maxWaiting ?? 10_000
     this.#pause = options.pause ?? 'adaptive'
-    this.#perCall = options.launch === 'per-call'
-    this.#poolHands = {
-      changed: (pool) => this.#changed(pool),
-      claimed: (pool, instance) => this.#room.claimed(pool, instance),
-      stop: (instance) => this.#stop(instance),
-      pause: (instance) => hands.pause(instance),
-      wake: (instance) => hands.wake(instance),
+    this.#launcher = new Launcher({
+      clock,
+      budget: this.#budget,
+      maxStarts,
+      perCall: options.launch === 'per-call',
+      work,
+      start: (start, pool) => this.#start(start, pool),
+      evict: (instance, victim, pool) => {
+        this.tally.evictions++
+        victim.evict(instance, pool.workload.key)
+      },
+    })
+    this.#sweeper = new Sweeper(clock, (pool) => this.#sweep(pool), work)
+    const { room } = this.#launcher
+    this.#context = {
+      clock,
+      counts: this.#counts,
+      hands: {
+        changed: (pool) => this.#changed(pool),
+        idled: (pool) => room.spares.update(pool),
+        claimed: (pool, instance) => room.claimed(pool, instance),
+        stop: (instance) => this.#stop(instance),
+        pause: (instance) => hands.pause(instance),
+        wake: (instance) => hands.wake(instance),
+      },
     }
   }
 
   get startsInFlight(): number {
-    return this.#gate.inFlight
+    return this.#launcher.inFlight
   }
 
   get used(): Resources {
@@ -170,30 +138,32 @@ export class Scheduler<D extends Workload, B> {
 
   /** Milliseconds that a call of this function which comes now has to wait; `undefined` when nothing is known. */
   predict(workload: D): number | undefined {
-    return this.#predict(this.#poolOf(workload))
+    return this.#launcher.predict(this.#poolOf(workload))
   }
 
   /** Starts up to `count` containers ahead of calls, as far as there is room without evicting anybody. */
   prewarm(workload: D, count: number): void {
     const pool = this.#poolOf(workload)
-    pool.ahead = Math.max(pool.ahead, count - pool.idle - pool.starts.size)
+    pool.fleet.ahead = Math.max(pool.fleet.ahead, count - pool.idle - pool.fleet.starting)
     this.#changed(pool)
   }
 
   ready(start: Start<D, B>, body: B, birth: Birth): Instance<B> {
     const instance = new Instance(body, birth)
-    this.#owners.set(instance, start.pool)
-    this.#gate.leave(start)
-    this.#starts.add(this.#clock.now() - start.began)
-    start.pool.started(start, instance)
+    const pool = this.#arrived(start)
+    this.#owners.set(instance, pool)
+    this.#launcher.learn(this.#clock.now() - start.began)
+    pool.started(start, instance)
+    this.#launcher.over(start)
     return instance
   }
 
   failed(start: Start<D, B>, error: SluiceError): void {
     this.tally.startsFailed++
-    this.#room.give(start.pool)
-    this.#gate.leave(start)
-    start.pool.failed(start, error)
+    const pool = this.#arrived(start)
+    this.#launcher.give(pool)
+    pool.failed(start, error)
+    this.#launcher.over(start)
   }
 
   /** Nothing of a container is left running, whoever ended it. */
@@ -201,12 +171,12 @@ export class Scheduler<D extends Workload, B> {
     const pool = this.#owners.get(instance)
     if (!pool) return
     this.#owners.delete(instance)
-    if (instance.state === 'ending') this.#room.returned(pool)
-    else {
-      this.#room.returning(pool)
+    if (instance.state !== 'ending') {
+      this.#launcher.room.returning(pool)
       pool.discard(instance)
-      this.#room.returned(pool)
     }
+    instance.undergo('ended')
+    this.#launcher.returned(pool)
     this.#changed(pool)
   }
 
@@ -235,8 +205,8 @@ export class Scheduler<D extends Workload, B> {
   /** Refuses what waits and what comes with `error`, abandons what starts, stops every container. */
   close(error: SluiceError): void {
     this.#closed = error
-    this.#sweep?.[Symbol.dispose]()
-    this.#alarm[Symbol.dispose]()
+    this.#sweeper[Symbol.dispose]()
+    this.#launcher[Symbol.dispose]()
     for (const pool of [...this.#pools.values(), ...this.#retired]) pool.close(error)
   }
 
@@ -244,13 +214,8 @@ export class Scheduler<D extends Workload, B> {
     const known = this.#pools.get(workload.key)
     if (known?.workload === workload || known?.workload.version === workload.version) return known
     if (known) this.#retire(known)
-    const pool = new Pool<D, B>(
-      workload,
-      this.#pasts.of(workload.key),
-      this.#clock,
-      this.#poolHands,
-      this.#counts,
-    )
+    const past = this.#pasts.of(workload.key)
+    const pool = new Pool(workload, past, this.#launcher.room.open(workload.owner), this.#context)
     this.#pools.set(workload.key, pool)
     return pool
   }
@@ -265,18 +230,18 @@ export class Scheduler<D extends Workload, B> {
 
   #refusal(pool: Pool<D, B>, waiter: Waiter<D, B>): SluiceError | undefined {
     const { workload } = pool
-    if (!this.#budget.couldFit(workload.need)) return this.#room.tooBig(workload)
+    if (!this.#budget.couldFit(workload.need)) return this.#launcher.room.tooBig(workload)
     if (this.#counts.waiting >= this.#maxWaiting) {
       return new SluiceError('refused', undefined, {
         detail: `the queue is full: ${this.#maxWaiting} calls wait on this node`,
-        retryAfter: this.#predict(pool),
+        retryAfter: this.#launcher.predict(pool),
       })
     }
     const hopeless = pool.hopeless
     if (hopeless) return hopeless
     const now = this.#clock.now()
     const left = Math.min(workload.maxWait - (now - waiter.arrived), (waiter.deadline ?? Infinity) - now)
-    const predicted = this.#predict(pool)
+    const predicted = this.#launcher.predict(pool)
     if (predicted === undefined || predicted <= left) return undefined
     return new SluiceError('refused', undefined, {
       detail: `it would wait ${formatDuration(predicted)}, and may wait ${formatDuration(Math.max(0, left))}`,
@@ -284,133 +249,47 @@ export class Scheduler<D extends Workload, B> {
     })
   }
 
-  #predict(pool: Pool<D, B>): number | undefined {
-    if (pool.idle > pool.waiting) return 0
-    if (this.#starts.value === undefined) return undefined
-    const demand = pool.demand(this.#startOf(pool) * this.#gate.rounds)
-    return predictWait(demand, this.#room.couldTake(pool, this.#pools.values()))
+  #start(start: Start<D, B>, pool: Pool<D, B>): void {
+    this.tally.starts++
+    this.#starts.set(start, pool)
+    this.#hands.start(start)
   }
 
-  #startOf(pool: Pool<D, B>): number {
-    return pool.past.start.value ?? this.#starts.value ?? START
+  /** @throws Error when it is no start of this scheduler, or was answered before */
+  #arrived(start: Start<D, B>): Pool<D, B> {
+    const pool = this.#starts.get(start)
+    if (!pool) throw new Error('a start was answered twice')
+    this.#starts.delete(start)
+    return pool
   }
 
   #stop(instance: Instance<B>): void {
     const pool = this.#owners.get(instance)
     if (!pool) return
-    this.#room.returning(pool)
+    this.#launcher.room.returning(pool)
     this.#hands.stop(instance)
   }
 
   #changed(pool: Pool<D, B>): void {
-    if (pool.waiting > 0) this.#hungry.add(pool)
-    else if (this.#hungry.delete(pool)) this.#room.satisfied(pool)
-    if (pool.wantedAhead > 0) this.#eager.add(pool)
-    else this.#eager.delete(pool)
-    if (this.#hungry.size + this.#eager.size > 0) this.#feed()
-    if (pool.retired && pool.empty) this.#retired.delete(pool)
-    if ((pool.idle > 0 || pool.empty || pool.failures > 0) && !this.#sweep && !this.#closed) this.#armSweep()
+    this.#launcher.room.spares.update(pool)
+    this.#launcher.changed(pool)
+    if (this.#closed) return
+    const now = this.#clock.now()
+    if (pool.idle > 0) this.#sweeper.by(pool, now + pool.fleet.restsAfter(this.#pause))
+    if (pool.empty) this.#sweeper.by(pool, now)
+    else if (pool.failures.count > 0) this.#sweeper.by(pool, pool.failures.forgottenAt)
   }
 
-  /** Starts what the gate and the room allow. What happens meanwhile is seen in another round. */
-  #feed(): void {
-    this.#hungerChanged = true
-    if (this.#feeding) return
-    this.#feeding = true
-    try {
-      while (this.#hungerChanged && !this.#closed) {
-        this.#hungerChanged = false
-        this.#startOne()
-      }
-    } finally {
-      this.#feeding = false
-    }
+  #sweep(pool: Pool<D, B>): number {
+    const next = pool.sweep(this.#pause)
+    if (pool.empty) this.#forget(pool)
+    return pool.failures.areRemembered ? Math.min(next, pool.failures.forgottenAt) : next
   }
 
-  #startOne(): void {
-    if (this.#gate.isFull) return
-    const { wanting, again } = this.#wanting()
-    this.#alarm.in(again)
-    for (const pool of this.#room.order(wanting)) {
-      const found = this.#room.make(pool, this.#pools.values(), (instance, victim) => {
-        this.tally.evictions++
-        victim.evict(instance, pool.workload.key)
-      })
-      if (found === 'room') {
-        this.#launch(pool, false)
-        this.#hungerChanged = true
-        return
-      }
-      // Patience ends and idle containers fall out of their rhythm without anything happening.
-      this.#alarm.in(LOOK_AGAIN)
-      // Nobody overtakes who gets what comes back, nor who has waited long; else the small pass the large.
-      if (found === 'coming' || this.#room.isImpatient(pool)) return
-    }
-    if (wanting.length === 0) this.#startAhead()
-  }
-
-  /** The pools that want a container now, and when to ask the others again although nothing happened (ms). */
-  #wanting(): { wanting: Pool<D, B>[]; again: number } {
-    const wanting: Pool<D, B>[] = []
-    let again = Infinity
-    for (const pool of this.#hungry) {
-      const held = pool.backsOffFor
-      const verdict = held > 0 ? held : this.#wants(pool)
-      if (verdict === 'now') wanting.push(pool)
-      else if (verdict !== undefined) again = Math.min(again, verdict)
-    }
-    return { wanting, again }
-  }
-
-  #wants(pool: Pool<D, B>): 'now' | number | undefined {
-    const demand = pool.demand(this.#startOf(pool))
-    if (this.#perCall || pool.workload.once) return demand.waiting > demand.coming ? 'now' : undefined
-    return decideStart(demand)
-  }
-
-  #startAhead(): void {
-    for (const pool of this.#eager) {
-      if (pool.wantedAhead <= 0) this.#eager.delete(pool)
-      else if (pool.backsOffFor > 0) this.#alarm.in(pool.backsOffFor)
-      else if (this.#budget.fits(pool.workload.need)) {
-        this.#launch(pool, true)
-        this.#hungerChanged = true
-        return
-      } else pool.ahead = 0 // An order is for the room there is; what is to be kept warm waits for more.
-    }
-  }
-
-  #launch(pool: Pool<D, B>, ahead: boolean): void {
-    const ticket = pool.workload.once ? pool.unbound() : undefined
-    const start = new Start(pool, this.#clock.now(), this.#why(pool, ahead), ticket)
-    if (ticket) ticket.start = start
-    if (pool.ahead > 0) pool.ahead--
-    this.tally.starts++
-    this.#room.take(pool)
-    pool.starts.add(start)
-    this.#gate.enter(start, this.#startOf(pool))
-    this.#hands.start(start)
-  }
-
-  #why(pool: Pool<D, B>, ahead: boolean): Pick<Start<D, B>, 'reason' | 'evictedFor'> {
-    const of = (reason: Start<D, B>['reason'], evictedFor?: string) => ({ reason, evictedFor })
-    if (ahead) return of(pool.ahead > 0 ? 'prewarm' : 'min-warm')
-    if (pool.workload.once) return of('one-call')
-    if (pool.live + pool.starts.size > 0) return of('scale-out')
-    return of(pool.past.lost?.reason ?? 'first', pool.past.lost?.evictedFor)
-  }
-
-  /** One timer for all pools, while any has something to let go of. */
-  #armSweep(): void {
-    this.#sweep = this.#clock.after(SWEEP, () => {
-      this.#sweep = undefined
-      let again = false
-      for (const [key, pool] of this.#pools) {
-        if (pool.idle > 0) pool.sweep(this.#pause)
-        if (pool.empty) this.#pools.delete(key)
-        again ||= pool.idle > 0 || pool.failures > 0
-      }
-      if (again && !this.#closed) this.#armSweep()
-    })
+  #forget(pool: Pool<D, B>): void {
+    const { key } = pool.workload
+    if (this.#pools.get(key) === pool) this.#pools.delete(key)
+    else if (!this.#retired.delete(pool)) return
+    this.#launcher.room.leave(pool.account)
   }
 }

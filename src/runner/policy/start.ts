@@ -1,11 +1,11 @@
-import type { Ticket } from './call.ts'
+import type { Home, Ticket } from './call.ts'
+import type { Place } from './line.ts'
 import type { StartReason } from './past.ts'
-import type { Pool } from './pool.ts'
 import type { Workload } from './workload.ts'
 
 /** One container on its way; the scheduler is told `ready` or `failed`, exactly once. */
 export class Start<D extends Workload, B> {
-  readonly pool: Pool<D, B>
+  readonly pool: Home<D, B>
   readonly reason: StartReason
   /** For whom the function's last container had to go, when `reason` is `evicted`. */
   readonly evictedFor: string | undefined
@@ -19,9 +19,11 @@ export class Start<D extends Workload, B> {
   onAbandon: (() => void) | undefined
   /** While it counts among the starts in flight: the timer that lets others in although it hangs. */
   gate: Disposable | undefined
+  /** Among the starts of its pool. */
+  place: Place<Start<D, B>> | undefined
 
   constructor(
-    pool: Pool<D, B>,
+    pool: Home<D, B>,
     began: number,
     why: { readonly reason: StartReason; readonly evictedFor?: string | undefined },
     ticket?: Ticket<D, B>,
