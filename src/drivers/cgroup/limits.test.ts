@@ -48,6 +48,7 @@ test('the limits of a v2 group', async () => {
 
 test('the limits of a v1 group, whose v2 directory gets none', async () => {
   assert.deepEqual(await written(1, { limits: LIMITS }), {
+    'memory/memory.kmem.tcp.limit_in_bytes': '134217728',
     'memory/memory.limit_in_bytes': '134217728',
     'memory/memory.memsw.limit_in_bytes': '134217728',
     'cpu/cpu.cfs_period_us': '100000',

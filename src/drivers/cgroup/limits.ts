@@ -46,6 +46,8 @@ function* memorySettings(
     // The second counts swap too and must not be below the first.
     yield { limit, path: join(v1, 'memory.limit_in_bytes'), value: String(memory) }
     yield { limit, path: join(v1, 'memory.memsw.limit_in_bytes'), value: String(memory), may: ABSENT }
+    // v1 counts what TCP keeps apart.
+    yield { limit, path: join(v1, 'memory.kmem.tcp.limit_in_bytes'), value: String(memory), may: ABSENT }
   }
 }
 

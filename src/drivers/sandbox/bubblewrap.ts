@@ -48,13 +48,13 @@ export function confinement(
   { uid, gid, network }: Pick<Room, 'uid' | 'gid' | 'network'>,
   filtered: boolean,
 ): string[] {
+  // The first process inside is bubblewrap's own: it dies with its parent, and a function cannot tell it not to.
   return [
     '--unshare-all',
     ...(network === 'host' ? ['--share-net'] : []),
     ...['--uid', `${uid}`, '--gid', `${gid}`],
     '--die-with-parent',
     '--new-session',
-    '--as-pid-1',
     ...['--cap-drop', 'ALL'],
     '--clearenv',
     ...['--json-status-fd', `${STATUS_FD}`],
@@ -69,7 +69,9 @@ export function furniture(room: Room, masks: readonly string[]): string[] {
   return [
     ...['--ro-bind', rootfs, '/'],
     ...['--proc', '/proc', ...masks],
-    ...['--dev', '/dev', ...tmpfs('/dev/shm', SHM_SIZE, '1777'), '--remount-ro', '/dev'],
+    ...['--dev', '/dev', ...tmpfs('/dev/shm', SHM_SIZE, '1777')],
+    // Terminals are the whole machine's, and one container could take them all: it has none.
+    ...[...tmpfs('/dev/pts', 4096, '0555'), '--remount-ro', '/dev/pts', '--remount-ro', '/dev'],
     ...tmpfs('/tmp', tmpfsSize, '1777'),
     ...tmpfs(IO_DIR, IO_SIZE, '0770'),
     ...(bundle === undefined ? [] : ['--ro-bind', bundle, BUNDLE_DIR]),

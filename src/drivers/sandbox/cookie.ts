@@ -32,9 +32,9 @@ export async function makeSandbox(spec: ContainerSpec, machine: Machine, signal:
   if (user) undo.defer(() => users?.give(user))
   const folder = undo.use(await makeFolder(root, user))
   const { room, argv } = await furnish(spec, { ...machine, folder, user, signal })
-  // Bubblewrap is in the group itself, and so is what carries its packets.
+  // Bubblewrap is in the group itself, twice, and so is what carries its packets.
   const connect = spec.network === 'outbound' ? machine.connect : undefined
-  const besides = connect ? 2 : 1
+  const besides = connect ? 3 : 2
   const { memory, cpus, cpuShares, pids } = spec
   const group = await tree?.make(spec.id, { memory, cpus, cpuShares, pids: (pids || PIDS) + besides })
   if (group) undo.use(group)

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readlinkSync } from 'node:fs'
-import { chown, mkdir, open as openFile, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, open as openFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { cannotTry, compile } from '../../../test/escapes/program.ts'
 import { canSandbox } from '../../../test/support/sandbox.ts'
 import { buildRigRuntime } from '../../../test/support/sandbox-rig.ts'
 import { tempDir } from '../../../test/support/temp.ts'
@@ -19,6 +20,15 @@ import { type Identity, identify, writeRecord } from './folder.ts'
 import { findBarrier } from './reach.ts'
 import { sandboxDriver } from './sandbox.ts'
 import { CLAIMS } from './users.ts'
+
+/** Takes back that the kernel kills it when its parent dies, in a child too. */
+const DEAF = `
+#include <sys/prctl.h>
+#include <unistd.h>
+int main(void) {
+  for (int child = fork() == 0, i = 0; i < 1; i++) prctl(PR_SET_PDEATHSIG, 0), child ? 0 : write(1, "ready", 5);
+  for (;;) pause();
+}`
 
 const onlyRoot = process.getuid?.() === 0 ? false : 'run as root'
 
@@ -50,10 +60,11 @@ describe('a node of its own', { skip: canSandbox() }, () => {
       import { findBubblewrap } from ${here('bubblewrap.ts')}
       import { openCgroups } from ${here('../cgroup/cgroup.ts')}
       import { seccompFilter } from ${here('seccomp.ts')}
+      import { findUplink } from ${here('uplink.ts')}
       import { call, complete, never, specOf } from ${here('../contract/support.ts')}
       import { systemClock } from ${here('../../core/clock.ts')}
       const options = { dataDir: ${JSON.stringify(data.path)}, clock: systemClock, runtime: ${JSON.stringify(runtime)} }
-      const parts = { findBubblewrap, openCgroups, seccompFilter, ...${parts} }
+      const parts = { findBubblewrap, findUplink, openCgroups, seccompFilter, ...${parts} }
       await using driver = await openSandboxDriver(options, parts)
       await using cookie = await driver.prepare(${spec}, never)
       const container = await cookie.run(never)
@@ -84,6 +95,32 @@ describe('a node of its own', { skip: canSandbox() }, () => {
     assert.equal(claimsOf(data.path).length, onlyRoot ? 0 : 1)
     await using _next = await open()
     assert.deepEqual([left(), claimsOf(data.path)], [[], []])
+  })
+
+  test('is killed: a container that no longer hears of its parent’s death dies all the same', {
+    skip: cannotTry(),
+  }, async () => {
+    const bundle = join(shared.path, 'deaf')
+    await mkdir(bundle)
+    await writeFile(`${bundle}.c`, DEAF)
+    compile(`${bundle}.c`, join(bundle, 'deaf'))
+    for (const path of [bundle, join(bundle, 'deaf')]) await chmod(path, 0o755)
+    const source = `{ kind: 'bundle', dir: ${JSON.stringify(bundle)} }`
+    const spec = `specOf('upper', { mode: 'cold', source: ${source}, command: ['./deaf'] })`
+    const running = await killNode(`await new Promise((done) => container.stdout.once('data', done))`, {
+      spec,
+    })
+    await until('the container to end', () => running() === 0)
+    await using _next = await open()
+  })
+
+  test('is killed while a function has a way out: what carries its packets dies too', async (t) => {
+    const next = await open()
+    if (!next.capabilities.networks.includes('outbound')) return t.skip('no network of its own here')
+    await next[Symbol.asyncDispose]()
+    const running = await killNode('', { spec: `specOf('stubborn', { network: 'outbound' })` })
+    await until('the container to end', () => running() === 0)
+    await using _next = await open()
   })
 
   test('is killed while a container is paused: what outlives it, the next one ends', async (t) => {

@@ -95,9 +95,15 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
       for (const line of String(groups).trim().split('\n')) assert.match(line, /:\/$/)
     })
 
-    test('it is the first of its processes, and sees no other', async () => {
-      const { stdout } = await run('echo $$; echo /proc/[0-9]*')
-      assert.equal(stdout, '1\n/proc/1\n')
+    test('it sees no other process than its own, and the one that ends them with the node', async () => {
+      const { stdout } = await run('echo $$; echo /proc/[0-9]*; cat /proc/1/comm')
+      assert.equal(stdout, '2\n/proc/1 /proc/2\nbwrap\n')
+    })
+
+    test('it has no terminals: one function could take all that the machine has', async () => {
+      const { stdout, stderr } = await run('ls /dev/pts; : < /dev/ptmx')
+      assert.equal(stdout, '')
+      assert.match(stderr, /ptmx/)
     })
 
     test('it has no network but its own loopback', async () => {

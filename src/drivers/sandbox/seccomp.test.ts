@@ -17,12 +17,30 @@ const ARCHES = [
   {
     arch: 'x64',
     audit: 0xc000003e,
-    calls: { clone: 56, clone3: 435, ioctl: 16, personality: 135, socket: 41, socketpair: 53 },
+    calls: {
+      clone: 56,
+      clone3: 435,
+      fadvise64: 221,
+      fcntl: 72,
+      ioctl: 16,
+      personality: 135,
+      socket: 41,
+      socketpair: 53,
+    },
   },
   {
     arch: 'arm64',
     audit: 0xc00000b7,
-    calls: { clone: 220, clone3: 435, ioctl: 29, personality: 92, socket: 198, socketpair: 199 },
+    calls: {
+      clone: 220,
+      clone3: 435,
+      fadvise64: 223,
+      fcntl: 25,
+      ioctl: 29,
+      personality: 92,
+      socket: 198,
+      socketpair: 199,
+    },
   },
 ] as const
 
@@ -105,6 +123,18 @@ for (const { arch, audit, calls } of ARCHES)
       assert.equal(answer(calls.clone, 17n), ALLOW)
       for (const flag of [0x20000n, ...[25n, 26n, 27n, 28n, 29n, 30n].map((bit) => 1n << bit)])
         assert.equal(answer(calls.clone, THREAD | flag), EPERM, flag.toString(16))
+    })
+
+    test('files are locked and read ahead, but not thrown out of everybody’s memory, and not watched', () => {
+      for (const advice of [0n, 1n, 2n, 3n, 5n])
+        assert.equal(answer(calls.fadvise64, 3n, 0n, 0n, advice), ALLOW)
+      for (const advice of [4n, 0x1_0000_0004n])
+        assert.equal(answer(calls.fadvise64, 3n, 0n, 0n, advice), EPERM)
+      const [F_SETLK, F_GETLK, F_OFD_SETLK, F_NOTIFY] = [6n, 5n, 37n, 1026n]
+      for (const command of [F_SETLK, F_GETLK, F_OFD_SETLK])
+        assert.equal(answer(calls.fcntl, 3n, command), ALLOW)
+      assert.equal(answer(calls.fcntl, 3n, F_NOTIFY), EPERM)
+      for (const watch of arch === 'x64' ? [253, 254, 294] : [26, 27]) assert.equal(answer(watch), ENOSYS)
     })
 
     test('clone3 is answered as by a kernel that has none', () => {
@@ -205,7 +235,7 @@ const NODE_PROGRAM = `
 const { execFileSync } = require('node:child_process'), fs = require('node:fs'), net = require('node:net')
 const { Worker } = require('node:worker_threads'), zlib = require('node:zlib')
 fs.writeFileSync('/tmp/x', 'x'); fs.copyFileSync('/tmp/x', '/tmp/y'); fs.symlinkSync('y', '/tmp/z')
-fs.watch('/tmp').close(); require('node:os').networkInterfaces()
+require('node:os').networkInterfaces()
 execFileSync('/bin/sh', ['-c', 'true | cat'])
 zlib.gzip('x', () => {})
 const server = net.createServer((socket) => socket.end('hi')).listen('/tmp/s', () =>

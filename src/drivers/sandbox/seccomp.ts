@@ -10,6 +10,7 @@ type Calls = Readonly<Record<Arch, Readonly<Record<string, number>>>>
 
 /**
  * Allowed whatever the arguments. What is in no list answers ENOSYS, so that a libc falls back to an older call.
+ * Among them are watches on files: those of the runtime are everybody's, and would tell when others start.
  */
 export const ALLOWED_CALLS: Calls = table(`
   accept 43 202, accept4 288 242, access 21 -, alarm 37 -, arch_prctl 158 -, bind 49 200, brk 12 214,
@@ -18,9 +19,9 @@ export const ALLOWED_CALLS: Calls = table(`
   connect 42 203, copy_file_range 326 285, creat 85 -, dup 32 23, dup2 33 -, dup3 292 24,
   epoll_create 213 -, epoll_create1 291 20, epoll_ctl 233 21, epoll_pwait 281 22, epoll_pwait2 441 441,
   epoll_wait 232 -, eventfd 284 -, eventfd2 290 19, execve 59 221, execveat 322 281, exit 60 93,
-  exit_group 231 94, faccessat 269 48, faccessat2 439 439, fadvise64 221 223, fallocate 285 47,
+  exit_group 231 94, faccessat 269 48, faccessat2 439 439, fallocate 285 47,
   fchdir 81 50, fchmod 91 52, fchmodat 268 53, fchmodat2 452 452, fchown 93 55, fchownat 260 54,
-  fcntl 72 25, fdatasync 75 83, fgetxattr 193 10, flistxattr 196 13, flock 73 32, fork 57 -,
+  fdatasync 75 83, fgetxattr 193 10, flistxattr 196 13, flock 73 32, fork 57 -,
   fremovexattr 199 16, fsetxattr 190 7, fstat 5 80, fstatfs 138 44, fsync 74 82, ftruncate 77 46,
   futex 202 98, futex_requeue 456 456, futex_wait 455 455, futex_waitv 449 449, futex_wake 454 454,
   futimesat 261 -, get_robust_list 274 100, getcpu 309 168, getcwd 79 17, getdents 78 -,
@@ -28,8 +29,8 @@ export const ALLOWED_CALLS: Calls = table(`
   getitimer 36 102, getpeername 52 205, getpgid 121 155, getpgrp 111 -, getpid 39 172, getppid 110 173,
   getpriority 140 141, getrandom 318 278, getresgid 120 150, getresuid 118 148, getrlimit 97 163,
   getrusage 98 165, getsid 124 156, getsockname 51 204, getsockopt 55 209, gettid 186 178,
-  gettimeofday 96 169, getuid 102 174, getxattr 191 8, getxattrat 464 464, inotify_add_watch 254 27,
-  inotify_init 253 -, inotify_init1 294 26, inotify_rm_watch 255 28, io_cancel 210 3, io_destroy 207 1,
+  gettimeofday 96 169, getuid 102 174, getxattr 191 8, getxattrat 464 464,
+  io_cancel 210 3, io_destroy 207 1,
   io_getevents 208 4, io_pgetevents 333 292, io_setup 206 0, io_submit 209 2, ioprio_get 252 31,
   ioprio_set 251 30, kill 62 129, landlock_add_rule 445 445, landlock_create_ruleset 444 444,
   landlock_restrict_self 446 446, lchown 94 -, lgetxattr 192 9, link 86 -, linkat 265 37, listen 50 201,
@@ -91,7 +92,8 @@ export const DENIED_CALLS: Calls = table(`
 
 /** By their arguments, see {@link conditions}. */
 const CONDITIONAL = table(
-  'clone 56 220, clone3 435 435, ioctl 16 29, personality 135 92, socket 41 198, socketpair 53 199',
+  'clone 56 220, clone3 435 435, fadvise64 221 223, fcntl 72 25, ioctl 16 29, personality 135 92, ' +
+    'socket 41 198, socketpair 53 199',
 )
 
 /**
@@ -139,6 +141,12 @@ const CLONE_NAMESPACES = 0x7e020000
 const TIOCSTI = 0x5412
 const TIOCLINUX = 0x541c
 
+/** Takes a file out of the page cache: the runtime's is everybody's, and comes from the disk again for everybody. */
+const POSIX_FADV_DONTNEED = 4
+
+/** A watch on a folder, from before inotify. */
+const F_NOTIFY = 1026
+
 /** The plain personality, and the question which one it is. Others switch off address randomization. */
 const PERSONALITIES = [0, 0xffffffff]
 
@@ -161,6 +169,8 @@ function conditions(calls: Readonly<Record<string, number>>): Instruction[] {
     // Its flags are in memory, where a filter cannot look. With ENOSYS a libc uses clone.
     ...on('clone3', [give(errno(ENOSYS))]),
     ...on('clone', [load(argument(0)), jump(JSET, CLONE_NAMESPACES, 0, 1), give(errno(EPERM)), give(ALLOW)]),
+    ...on('fadvise64', [load(argument(3)), ...oneOf([POSIX_FADV_DONTNEED], errno(EPERM)), give(ALLOW)]),
+    ...on('fcntl', [load(argument(1)), ...oneOf([F_NOTIFY], errno(EPERM)), give(ALLOW)]),
     ...on('ioctl', [load(argument(1)), ...oneOf([TIOCSTI, TIOCLINUX], errno(EPERM)), give(ALLOW)]),
     ...on('personality', [load(argument(0)), ...oneOf(PERSONALITIES, ALLOW), give(errno(EPERM))]),
     ...on('socket', sockets()),
