@@ -1,25 +1,16 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { chmod, mkdir, readdir, readFile, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { type Header, pack } from 'tar-stream'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Header } from 'tar-stream'
+import { tarOf, tarOfMany } from '../../test/support/tar.ts'
 import { tempDir } from '../../test/support/temp.ts'
+import { countTurns } from '../../test/support/turns.ts'
+import { until } from '../../test/support/until.ts'
 import type { BundleStore } from '../store/store.ts'
 import { BundleCache } from './bundles.ts'
-
-/** A tar of entries, and its digest. */
-async function tarOf(
-  ...entries: [Partial<Header> & { name: string }, string?][]
-): Promise<{ tar: Buffer; digest: string }> {
-  const packing = pack()
-  for (const [header, text] of entries) packing.entry(header, text ?? '')
-  packing.finalize()
-  const chunks: Uint8Array[] = []
-  for await (const chunk of packing) chunks.push(chunk as Uint8Array)
-  const tar = Buffer.concat(chunks)
-  return { tar, digest: createHash('sha256').update(tar).digest('hex') }
-}
 
 function storeOf(bundles: Record<string, Uint8Array>): BundleStore & { reads: number } {
   return {
@@ -27,7 +18,8 @@ function storeOf(bundles: Record<string, Uint8Array>): BundleStore & { reads: nu
     put: async () => {},
     async get(digest) {
       this.reads++
-      return bundles[digest]
+      const tar = bundles[digest]
+      return tar && { size: tar.length, read: () => Readable.from([tar]) }
     },
     has: async (digest) => digest in bundles,
     sweep: async () => 0,
@@ -106,4 +98,88 @@ test('a sweep removes what the store has no more and what was left half-made, an
   await cache.sweep()
   assert.deepEqual((await readdir(temp.path)).sort(), ['.new-half', kept.digest].sort())
   await assert.rejects(cache.open(digest), { code: 'no-image' })
+})
+
+test('a fetch that hangs ends with its signal, for each who waits by itself, and the next one begins anew', async () => {
+  await using temp = await tempDir()
+  const { tar, digest } = await tarOf([{ name: 'a.js' }, 'code'])
+  const store = storeOf({ [digest]: tar })
+  const heard: unknown[] = []
+  let hangs = false
+  const well = store.get.bind(store)
+  store.get = async () => ({
+    size: tar.length,
+    async *read(signal) {
+      yield tar.subarray(0, 512)
+      hangs = true
+      await new Promise((resolve) => signal?.addEventListener('abort', resolve))
+      heard.push(signal?.reason)
+      throw signal?.reason
+    },
+  })
+  const cache = cacheOf(temp.path, store)
+  const [first, second] = [new AbortController(), new AbortController()]
+  const opening = [cache.open(digest, first.signal), cache.open(digest, second.signal)]
+  await until('the fetch hangs', () => hangs)
+  first.abort(new Error('first'))
+  await assert.rejects(opening[0] as Promise<string>, { message: 'first' })
+  assert.deepEqual(heard, [])
+  second.abort(new Error('second'))
+  await assert.rejects(opening[1] as Promise<string>, { message: 'second' })
+  await until('the store hears of it', () => heard.length === 1)
+  store.get = well
+  assert.equal(await cache.open(digest, new AbortController().signal), join(temp.path, digest))
+})
+
+test('a store that never answers holds nobody beyond the signal', async () => {
+  await using temp = await tempDir()
+  const store = storeOf({})
+  store.get = () => new Promise(() => {})
+  const ending = new AbortController()
+  const opening = cacheOf(temp.path, store).open('a'.repeat(64), ending.signal)
+  ending.abort(new Error('enough'))
+  await assert.rejects(opening, { message: 'enough' })
+})
+
+test('the loop turns while a bundle of 100 MB is checked and unpacked', async () => {
+  await using temp = await tempDir()
+  const { tar, digest } = await tarOf([{ name: 'large' }, Buffer.alloc(100 * 1_048_576 - 2_048)])
+  using turns = countTurns()
+  await cacheOf(temp.path, storeOf({ [digest]: tar })).open(digest)
+  assert.ok(turns.count > 1_000, `${turns.count} turns`)
+  assert.equal((await stat(join(temp.path, digest, 'large'))).size, 100 * 1_048_576 - 2_048)
+})
+
+test('many files are unpacked while the loop turns', async () => {
+  await using temp = await tempDir()
+  const { tar, digest } = tarOfMany(2_000)
+  using turns = countTurns()
+  const dir = await cacheOf(temp.path, storeOf({ [digest]: tar })).open(digest)
+  assert.equal((await readdir(join(dir, 'd7'))).length, 20)
+  assert.ok(turns.count > 200, `${turns.count} turns`)
+})
+
+test('who opens a bundle while it is swept gets the whole of it, or nothing', async () => {
+  await using temp = await tempDir()
+  const entries = Array.from({ length: 300 }, (_, i) => [{ name: `d${i % 10}/f${i}` }, 'x'])
+  const { tar, digest } = await tarOf(...(entries as [Header, string][]))
+  const bundles: Record<string, Uint8Array> = { [digest]: tar }
+  const store = storeOf(bundles)
+  const cache = cacheOf(temp.path, store)
+  await cache.open(digest)
+  const opened: Promise<number>[] = []
+  const open = async () => (await readdir(await cache.open(digest), { recursive: true })).length
+  // It was gone when the sweep asked, and is deployed again at that moment.
+  store.has = async () => {
+    opened.push(open())
+    return false
+  }
+  const sweeping = cache.sweep()
+  for (let i = 0; i < 50; i++) {
+    await turn()
+    opened.push(open())
+  }
+  await sweeping
+  opened.push(open())
+  for (const count of await Promise.all(opened)) assert.equal(count, 310)
 })

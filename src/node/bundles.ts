@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { chmod, lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { extract } from 'tar-stream'
+import { mkdir, readdir, rename, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { messageOf, SluiceError } from '../core/errors.ts'
-import { listBelow } from '../host/folder.ts'
-import type { BundleStore } from '../store/store.ts'
+import { isThere } from '../host/folder.ts'
+import type { BundleStore, StoredBundle } from '../store/store.ts'
+import { removeUnpacked, unpack } from './unpack.ts'
 
 const DAY = 24 * 3_600_000
 
@@ -16,13 +16,24 @@ export interface BundleCacheOptions {
   readonly wall: () => number
 }
 
+/** One fetch, for all who want its bundle. */
+interface Fetch {
+  readonly folder: Promise<string>
+  readonly ending: AbortController
+  waiting: number
+  /** The folder is there. */
+  done: boolean
+}
+
 /**
  * The bundles of this machine: fetched from the store once, checked against their digest, unpacked read-only.
- * A half-made folder is never visible under a bundle's name, also after kill -9.
+ * A half-made or half-deleted folder is never visible under a bundle's name, also after kill -9.
  */
 export class BundleCache {
   readonly #options: BundleCacheOptions
-  readonly #fetching = new Map<string, Promise<string>>()
+  readonly #fetches = new Map<string, Fetch>()
+  /** Those that are being asked about, and moved away when the store has them no more. */
+  readonly #sweeping = new Map<string, Promise<void>>()
   #made = 0
 
   constructor(options: BundleCacheOptions) {
@@ -30,18 +41,15 @@ export class BundleCache {
   }
 
   /**
-   * The folder of a bundle.
+   * The folder of a bundle. Who fetches it together waits together; it ends when the last one's signal says so.
    * @throws SluiceError `no-image` when the store has no such bundle or its content is not what its digest says
    */
-  open(digest: string): Promise<string> {
-    let fetching = this.#fetching.get(digest)
-    if (!fetching) {
-      fetching = this.#open(digest)
-      this.#fetching.set(digest, fetching)
-      // A failure is forgotten, so that the next call tries again.
-      fetching.catch(() => this.#fetching.delete(digest))
-    }
-    return fetching
+  async open(digest: string, signal?: AbortSignal): Promise<string> {
+    await this.#sweeping.get(digest)
+    signal?.throwIfAborted()
+    const fetch = this.#fetches.get(digest) ?? this.#begin(digest)
+    if (fetch.done || !signal) return fetch.folder
+    return this.#wait(digest, fetch, signal)
   }
 
   /** Deletes what no function has referred to for 24 hours, here and in the store, and what a killed process left half-made. */
@@ -50,85 +58,106 @@ export class BundleCache {
     await store.sweep(wall() - DAY)
     for (const name of await readdir(dir).catch(() => [])) {
       const path = join(dir, name)
-      const abandoned = name.startsWith('.') && (await stat(path)).mtimeMs < wall() - DAY
-      const gone = /^[0-9a-f]{64}$/.test(name) && !(await store.has(name))
-      if (!abandoned && !gone) continue
-      this.#fetching.delete(name)
-      await removeReadOnly(path)
+      if (/^[0-9a-f]{64}$/.test(name)) await this.#sweep(name)
+      else if (name.startsWith('.') && (await stat(path)).mtimeMs < wall() - DAY) await removeUnpacked(path)
     }
   }
 
-  async #open(digest: string): Promise<string> {
+  /** Its name is free before anything in it is deleted, and who asks for it meanwhile waits for what comes of it. */
+  async #sweep(digest: string): Promise<void> {
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    this.#sweeping.set(digest, over)
+    try {
+      if (await this.#options.store.has(digest)) return
+      this.#fetches.delete(digest)
+      const away = join(this.#options.dir, this.#halfName(digest))
+      await rename(join(this.#options.dir, digest), away)
+      end()
+      await removeUnpacked(away)
+    } finally {
+      this.#sweeping.delete(digest)
+      end()
+    }
+  }
+
+  #begin(digest: string): Fetch {
+    const ending = new AbortController()
+    const fetch: Fetch = { folder: this.#fetch(digest, ending.signal), ending, waiting: 0, done: false }
+    this.#fetches.set(digest, fetch)
+    fetch.folder.then(
+      () => {
+        fetch.done = true
+      },
+      // A failure is forgotten, so that the next call tries again.
+      () => this.#forget(digest, fetch),
+    )
+    return fetch
+  }
+
+  async #wait(digest: string, fetch: Fetch, signal: AbortSignal): Promise<string> {
+    const { promise: aborted, reject } = Promise.withResolvers<never>()
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    fetch.waiting++
+    try {
+      return await Promise.race([fetch.folder, aborted])
+    } finally {
+      signal.removeEventListener('abort', abort)
+      if (--fetch.waiting === 0 && !fetch.done) {
+        // At once, so that who comes now does not wait for what has been given up.
+        this.#forget(digest, fetch)
+        fetch.ending.abort(signal.reason)
+      }
+    }
+  }
+
+  #forget(digest: string, fetch: Fetch): void {
+    if (this.#fetches.get(digest) === fetch) this.#fetches.delete(digest)
+  }
+
+  async #fetch(digest: string, signal: AbortSignal): Promise<string> {
     const { dir, store } = this.#options
     const target = join(dir, digest)
-    if (await exists(target)) return target
-    const tar = await store.get(digest)
-    if (!tar)
-      throw new SluiceError('no-image', undefined, { detail: `bundle sha256:${digest} is not in the store` })
-    const actual = createHash('sha256').update(tar).digest('hex')
-    if (actual !== digest) {
-      throw new SluiceError('no-image', undefined, {
-        detail: `bundle sha256:${digest} was refused: its content has the digest sha256:${actual}`,
-      })
-    }
-    const half = join(dir, `.${digest.slice(0, 16)}-${process.pid}-${++this.#made}`)
+    if (await isThere(target)) return target
+    const bundle = await store.get(digest)
+    if (!bundle) throw noImage(digest, 'is not in the store')
+    const half = join(dir, this.#halfName(digest))
     try {
       await mkdir(half, { recursive: true, mode: 0o755 })
-      await unpack(tar, half)
+      await unpack(checked(digest, bundle, signal), half)
       // Another process may have been quicker: its folder has the same content.
       await rename(half, target).catch(async (error) => {
-        if (!(await exists(target))) throw error
-        await removeReadOnly(half)
+        if (!(await isThere(target))) throw error
+        await removeUnpacked(half)
       })
     } catch (error) {
-      await removeReadOnly(half)
-      throw new SluiceError('no-image', undefined, {
-        cause: error,
-        detail: `bundle sha256:${digest} could not be unpacked: ${messageOf(error)}`,
-      })
+      await removeUnpacked(half)
+      if (error instanceof SluiceError) throw error
+      signal.throwIfAborted()
+      throw noImage(digest, `could not be unpacked: ${messageOf(error)}`, error)
     }
     return target
   }
-}
 
-/** Writes the files of a tar below `dir`, read-only. Anything but plain files and folders inside `dir` is refused. */
-async function unpack(tar: Uint8Array, dir: string): Promise<void> {
-  const folders = new Set<string>([dir])
-  const entries = extract()
-  entries.end(tar)
-  for await (const entry of entries) {
-    const { name, type, mode } = entry.header
-    const parts = name.split('/').filter((part) => part !== '' && part !== '.')
-    if (name.startsWith('/') || name.includes('\0') || parts.includes('..')) {
-      throw new Error(`entry ${JSON.stringify(name)} leaves the bundle`)
-    }
-    const path = join(dir, ...parts)
-    if (type === 'directory') {
-      await mkdir(path, { recursive: true })
-      entry.resume()
-    } else if (type === 'file') {
-      await mkdir(dirname(path), { recursive: true })
-      const chunks: Uint8Array[] = []
-      for await (const chunk of entry) chunks.push(chunk as Uint8Array)
-      await writeFile(path, Buffer.concat(chunks), { flag: 'wx', mode: (mode ?? 0) & 0o111 ? 0o555 : 0o444 })
-    } else throw new Error(`entry ${JSON.stringify(name)} is a ${type}; only files and folders are allowed`)
-    for (let at = type === 'file' ? dirname(path) : path; at.startsWith(dir); at = dirname(at))
-      folders.add(at)
+  #halfName(digest: string): string {
+    return `.${digest.slice(0, 16)}-${process.pid}-${++this.#made}`
   }
-  for (const folder of folders) if (folder !== dir) await chmod(folder, 0o555)
 }
 
-/** Removes a tree whose folders are read-only (which only root may do directly). */
-async function removeReadOnly(path: string): Promise<void> {
-  for (const name of await listBelow(path).catch(() => [])) {
-    const below = join(path, name)
-    if ((await lstat(below)).isDirectory()) await chmod(below, 0o755).catch(() => {})
+/** The content of a bundle; what is not what its digest says has no end. */
+async function* checked(
+  digest: string,
+  bundle: StoredBundle,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256')
+  for await (const piece of bundle.read(signal)) {
+    hash.update(piece)
+    yield piece
   }
-  await rm(path, { recursive: true, force: true })
+  const actual = hash.digest('hex')
+  if (actual !== digest) throw noImage(digest, `was refused: its content has the digest sha256:${actual}`)
 }
 
-const exists = (path: string) =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
+const noImage = (digest: string, what: string, cause?: unknown): SluiceError =>
+  new SluiceError('no-image', undefined, { cause, detail: `bundle sha256:${digest} ${what}` })

@@ -85,7 +85,7 @@ export async function startNode(options: NodeOptions): Promise<FunctionNode> {
       onStart: (record) => metrics.started(record),
       maxResponseSize: options.maxResponseSize,
       ...(options.maxResponseHeadSize && { maxResponseHeadSize: options.maxResponseHeadSize }),
-      fetch: (image) => fetchSource(image, options.bundles),
+      fetch: (image, signal) => fetchSource(image, options.bundles, signal),
     }),
   )
   const metrics = new Metrics(runner)
@@ -200,10 +200,10 @@ async function serveNode(
 /** What only operators and balancers may ask; the API guards itself. */
 const isGuarded = (route: string) => route.startsWith('/node/') || route === '/metrics'
 
-async function fetchSource(image: string, bundles: BundleCache): Promise<Source> {
+async function fetchSource(image: string, bundles: BundleCache, signal: AbortSignal): Promise<Source> {
   const digest = bundleDigest(image)
   if (digest === undefined) return { kind: 'image', ref: image }
-  return { kind: 'bundle', dir: await bundles.open(digest) }
+  return { kind: 'bundle', dir: await bundles.open(digest, signal) }
 }
 
 async function retireStale(runner: Runner, definitions: Definitions, log: Logger): Promise<void> {

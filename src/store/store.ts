@@ -3,7 +3,7 @@ import type { App, Fn, Trigger } from '../core/words.ts'
 /**
  * The port of everything that must survive: apps, functions, triggers, bundles. A store keeps and finds;
  * it sets no times, makes no ids, checks no limits and applies no defaults (the API does).
- * Safe to use from several processes at once and to kill at any point: each method is one transaction.
+ * Safe to use from several processes at once and to kill at any point: each method does all or nothing.
  * Errors: `conflict` with the API's text when a unique key is taken, `not-found` when a parent is missing,
  * `invalid` when a trigger's function belongs to another app or a function's bundle is not stored,
  * `store-unavailable` when the store cannot be reached. After an error all is as it was.
@@ -34,7 +34,10 @@ export interface AppStore {
   get(id: string): Promise<App | undefined>
   byName(name: string): Promise<App | undefined>
   list(page: Page): Promise<App[]>
-  /** Reads, changes and writes in one transaction; `change` returning `undefined` leaves all as it was. The app as it is now, or `undefined` when there is none. */
+  /**
+   * Changes what is there, and nothing that another has written meanwhile is lost: `change` may be asked again for that.
+   * It returning `undefined` leaves all as it was. The app as it is now, or `undefined` when there is none.
+   */
   update(id: string, change: (app: App) => App | undefined): Promise<App | undefined>
   /** With its functions and triggers. Whether it was there. */
   remove(id: string): Promise<boolean>
@@ -63,12 +66,24 @@ export interface TriggerStore {
   remove(id: string): Promise<boolean>
 }
 
-/** Uncompressed tars by the hex sha256 of their content. */
+/** Uncompressed tars by the hex sha256 of their content, in pieces of a size that nothing waits for. */
 export interface BundleStore {
-  /** Idempotent; putting again renews `at` (ms since the epoch). The caller has checked the digest. */
-  put(digest: string, tar: Uint8Array, at: number): Promise<void>
-  get(digest: string): Promise<Uint8Array | undefined>
+  /**
+   * Idempotent; putting again renews `at` (ms since the epoch). The caller checks digest and content while it gives
+   * the content: nothing is kept when that throws, or `signal` comes before the end.
+   */
+  put(digest: string, content: Pieces, at: number, signal?: AbortSignal): Promise<void>
+  get(digest: string): Promise<StoredBundle | undefined>
   has(digest: string): Promise<boolean>
-  /** Deletes those put before `before` (ms since the epoch) that no function refers to. How many. */
+  /** Deletes those put before `before` (ms since the epoch) that no function refers to, and what was left half-put. How many bundles. */
   sweep(before: number): Promise<number>
+}
+
+export type Pieces = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+
+export interface StoredBundle {
+  /** Bytes. */
+  readonly size: number
+  /** The content, piece by piece. @throws the signal's reason when that comes first */
+  read(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }

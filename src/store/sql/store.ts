@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import type { Database } from '../database.ts'
 import type { Store } from '../store.ts'
 import { appStore } from './apps.ts'
 import { bundleStore } from './bundles.ts'
@@ -6,22 +6,22 @@ import { fnStore } from './fns.ts'
 import type { Tables } from './tables.ts'
 import { triggerStore } from './triggers.ts'
 
-/**
- * A store over a SQL database, whichever it is. What it asks of the dialect: a transaction has the writing
- * to itself from its first statement to its end, so that what it has read stays true until it commits.
- */
-export function sqlStore(db: Kysely<Tables>, close: () => Promise<void>): Store {
+/** A store in a SQL database, whichever it is. Disposing it disposes the database. */
+export function sqlStore(database: Database<Tables>): Store {
+  const apps = appStore(database)
+  const bundles = bundleStore(database)
+  const fns = fnStore(database, { apps, bundles })
   return {
-    apps: appStore(db),
-    fns: fnStore(db),
-    triggers: triggerStore(db),
-    bundles: bundleStore(db),
+    apps,
+    fns,
+    triggers: triggerStore(database, { apps, fns }),
+    bundles,
 
     async version() {
-      const { count } = await db.selectFrom('changes').select('count').executeTakeFirstOrThrow()
+      const { count } = await database.kysely.selectFrom('changes').select('count').executeTakeFirstOrThrow()
       return Number(count)
     },
 
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   }
 }

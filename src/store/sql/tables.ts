@@ -1,10 +1,10 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
-import type { Page } from '../store.ts'
+import type { Page, Store } from '../store.ts'
 
 /**
  * What a SQL store keeps: a resource is one JSON text, beside it the columns that queries ask for.
- * Each adapter creates these tables in its own dialect, with keys, cascades and a counter that grows
- * with every change of the first three.
+ * Each adapter creates these tables in its own dialect, with the keys that {@link Store} promises, cascades and a
+ * counter that grows with every change of the first three.
  */
 export interface Tables {
   apps: { id: string; name: string; doc: string }
@@ -16,9 +16,14 @@ export interface Tables {
     name: string
     type: string
     source: string
+    /** What it is unique by, see {@link pathsOf}. */
+    paths: string
     doc: string
   }
-  bundles: { digest: string; put_at: number; tar: Uint8Array }
+  /** Those whose parts are all there. */
+  bundles: { digest: string; put_at: number; size: number; upload: string }
+  /** Of uploads that are running, were broken off, or have become a bundle. */
+  bundle_parts: { upload: string; part: number; at: number; bytes: Uint8Array }
   changes: { count: number }
 }
 

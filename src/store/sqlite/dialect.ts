@@ -1,90 +1,131 @@
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import type { SQLInputValue } from 'node:sqlite'
 import {
+  type AbortableOperationOptions,
   type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
-  type Driver,
   type QueryResult,
+  SelectQueryNode,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
-import { SluiceError } from '../../core/errors.ts'
-import { takeTurn } from './turns.ts'
+import type { DialectFacts } from '../database.ts'
+import type { Outcome, Role } from './questions.ts'
+import { type Asked, SqliteError, type Thread } from './thread.ts'
+import type { Turns } from './turns.ts'
 
-/** Kysely over one `node:sqlite` connection to `file`; whoever opened it closes it. */
-export function sqliteDialect(db: DatabaseSync, file: string): Dialect {
+/** SQLITE_CONSTRAINT_UNIQUE and _PRIMARYKEY. */
+const TAKEN: ReadonlySet<number | undefined> = new Set([2067, 1555])
+/** SQLITE_CONSTRAINT_FOREIGNKEY. */
+const ORPHANED = 787
+
+export const sqliteFacts: DialectFacts = {
+  brokenBy(error) {
+    if (!(error instanceof SqliteError)) return undefined
+    if (TAKEN.has(error.errcode)) return 'unique'
+    return error.errcode === ORPHANED ? 'reference' : undefined
+  },
+}
+
+/** Kysely over a database in a thread of its own; whoever made the thread ends it. */
+export function sqliteDialect(thread: Thread, turns: Turns, limitMs: number): Dialect {
   return {
-    createAdapter: () => new SqliteAdapter(),
-    createDriver: () => sqliteDriver(db, file),
+    createAdapter: () => new Adapter(),
     createIntrospector: (kysely) => new SqliteIntrospector(kysely),
     createQueryCompiler: () => new SqliteQueryCompiler(),
+    createDriver: () => ({
+      init: async () => {},
+      acquireConnection: async () => new Connection(thread, turns, limitMs),
+      beginTransaction: (connection) => (connection as Connection).begin(),
+      commitTransaction: (connection) => (connection as Connection).commit(),
+      rollbackTransaction: (connection) => (connection as Connection).rollback(),
+      releaseConnection: async (connection) => (connection as Connection).release(),
+      destroy: async () => {},
+    }),
   }
 }
 
-/** Kysely gives the connection to one transaction or lone statement at a time, so one `turn` is enough. */
-function sqliteDriver(db: DatabaseSync, file: string): Driver {
-  const connection: DatabaseConnection = {
-    executeQuery: async (query) => tell(() => run(db, query)),
-    streamQuery() {
-      throw new Error('rows of node:sqlite are read at once')
-    },
-  }
-  let turn: Disposable | undefined
-  const endTurn = () => {
-    turn?.[Symbol.dispose]()
-    turn = undefined
-  }
-
-  return {
-    init: async () => {},
-    acquireConnection: async () => connection,
-    async beginTransaction() {
-      turn = await takeTurn(file)
-      try {
-        // Immediate: a transaction that reads first and then writes would be refused where another wrote between.
-        tell(() => db.exec('begin immediate'))
-      } catch (error) {
-        endTurn()
-        throw error
-      }
-    },
-    async commitTransaction() {
-      tell(() => db.exec('commit'))
-      endTurn()
-    },
-    async rollbackTransaction() {
-      try {
-        // SQLite itself has rolled back after some errors.
-        if (db.isOpen && db.isTransaction) tell(() => db.exec('rollback'))
-      } finally {
-        endTurn()
-      }
-    },
-    releaseConnection: async () => {},
-    destroy: async () => {},
+class Adapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true
   }
 }
 
-function run<R>(db: DatabaseSync, { sql, parameters }: CompiledQuery): QueryResult<R> {
-  const statement = db.prepare(sql)
-  const values = parameters as SQLInputValue[]
-  if (statement.columns().length > 0) return { rows: statement.all(...values) as R[] }
-  const { changes, lastInsertRowid } = statement.run(...values)
-  return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
-}
+/** What one statement or transaction is sent through: it reads beside others, and writes when it has the turn. */
+class Connection implements DatabaseConnection {
+  readonly #thread: Thread
+  readonly #turns: Turns
+  readonly #limit: number
+  #turn: Disposable | undefined
+  #isOpen = false
+  #last: Promise<void> = Promise.resolve()
 
-/** SQLite's result codes for a file that cannot be used now: busy, locked, read-only, I/O, corrupt, full, cannot open, no database. */
-const UNAVAILABLE: ReadonlySet<number> = new Set([5, 6, 8, 10, 11, 13, 14, 26])
+  constructor(thread: Thread, turns: Turns, limitMs: number) {
+    this.#thread = thread
+    this.#turns = turns
+    this.#limit = limitMs
+  }
 
-/** Runs `work`, saying `store-unavailable` where the file is at fault and not the statement. */
-export function tell<T>(work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    const { code, errcode } = error as { code?: string; errcode?: number }
-    if (code === 'ERR_INVALID_STATE' || UNAVAILABLE.has((errcode ?? 0) & 0xff))
-      throw new SluiceError('store-unavailable', undefined, { cause: error })
-    throw error
+  async executeQuery<R>(
+    { sql, parameters, query }: CompiledQuery,
+    { signal }: AbortableOperationOptions = {},
+  ): Promise<QueryResult<R>> {
+    const role = !this.#turn && SelectQueryNode.is(query) ? 'reader' : 'writer'
+    try {
+      if (role === 'writer') await this.#takeTurn(signal)
+      return toResult(await this.#ask(role, sql, parameters as readonly SQLInputValue[], signal).answer)
+    } catch (error) {
+      // Kysely has told who asked, and would print what it hears now.
+      if (signal?.aborted) return { rows: [] }
+      throw error
+    }
+  }
+
+  // biome-ignore lint/correctness/useYield: it refuses
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('rows are read at once: read them in pages')
+  }
+
+  async begin(): Promise<void> {
+    await this.#takeTurn()
+    this.#isOpen = true
+    // Immediate: a transaction that reads first and then writes would be refused where another wrote between.
+    await this.#ask('writer', 'begin immediate').answer
+  }
+
+  async commit(): Promise<void> {
+    await this.#ask('writer', 'commit').answer
+    this.#isOpen = false
+  }
+
+  /** What cannot be rolled back now is when the thread gets to it, before the next turn. */
+  async rollback(): Promise<void> {
+    this.#isOpen = false
+    await this.#ask('writer', 'rollback').answer.catch(() => {})
+  }
+
+  /** The turn is over when the thread is done with what was asked in it, also where nobody waits any more. */
+  release(): void {
+    // Of a start or an end that nobody has waited for to the end.
+    if (this.#isOpen) void this.rollback()
+    const turn = this.#turn
+    if (turn) void this.#last.then(() => turn[Symbol.dispose]())
+  }
+
+  async #takeTurn(signal?: AbortSignal): Promise<void> {
+    this.#turn ??= await this.#turns.take((wait) => this.#thread.within(wait, this.#limit, signal))
+  }
+
+  #ask(role: Role, sql: string, parameters: readonly SQLInputValue[] = [], signal?: AbortSignal): Asked {
+    const asked = this.#thread.ask({ kind: 'run', role, sql, parameters }, signal)
+    this.#last = Promise.all([this.#last, asked.settled]).then(() => {})
+    return asked
   }
 }
+
+const toResult = <R>({ rows, changes, lastInsertRowid }: Outcome): QueryResult<R> => ({
+  rows: rows as unknown as R[],
+  numAffectedRows: BigInt(changes),
+  insertId: BigInt(lastInsertRowid),
+})

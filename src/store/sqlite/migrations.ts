@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '../../core/errors.ts'
+import { pathsOf } from '../sql/paths.ts'
 
 const counted = (table: string): string =>
   ['insert', 'update', 'delete']
@@ -13,7 +14,7 @@ const counted = (table: string): string =>
  * Number n takes a file from format n to n + 1. Append only: what was released is never edited,
  * `counted` included.
  */
-const MIGRATIONS: readonly string[] = [
+export const MIGRATIONS: readonly string[] = [
   `create table apps (
     id text primary key,
     name text not null unique,
@@ -52,6 +53,47 @@ const MIGRATIONS: readonly string[] = [
   create table changes (count integer not null) strict;
   insert into changes values (0);
   ${counted('apps')} ${counted('fns')} ${counted('triggers')}`,
+
+  // What is unique is so by a key: also sources that take the same paths, and the app of a trigger and its function.
+  `create unique index fns_of_app on fns (id, app_id);
+  create table triggers_2 (
+    id text primary key,
+    app_id text not null references apps on delete cascade,
+    fn_id text not null,
+    name text not null,
+    type text not null,
+    source text not null,
+    paths text not null,
+    doc text not null,
+    foreign key (fn_id, app_id) references fns (id, app_id) on delete cascade,
+    unique (app_id, type, paths),
+    unique (fn_id, name)
+  ) strict;
+  insert into triggers_2 select id, app_id, fn_id, name, type, source, paths_of(source), doc from triggers;
+  drop table triggers;
+  alter table triggers_2 rename to triggers;
+  create index triggers_name on triggers (app_id, name, id);
+  ${counted('triggers')}`,
+
+  // A bundle is kept in parts, so that no statement moves more than one of them.
+  `create table bundle_parts (
+    upload text not null,
+    part integer not null,
+    at integer not null,
+    bytes blob not null,
+    primary key (upload, part)
+  ) strict;
+  insert into bundle_parts
+    with recursive parts (digest, part) as (
+      select digest, 0 from bundles
+      union all
+      select digest, part + 1 from parts join bundles using (digest) where (part + 1) * 8388608 < length(tar)
+    )
+    select digest, part, put_at, coalesce(substr(tar, part * 8388608 + 1, 8388608), x'') from parts join bundles using (digest);
+  alter table bundles add column size integer not null default 0;
+  alter table bundles add column upload text not null default '';
+  update bundles set size = length(tar), upload = digest;
+  alter table bundles drop column tar`,
 ]
 
 /**
@@ -60,13 +102,14 @@ const MIGRATIONS: readonly string[] = [
  */
 export function migrate(db: DatabaseSync): void {
   if (formatOf(db) === MIGRATIONS.length) return
+  db.function('paths_of', (source) => pathsOf(String(source)))
   db.exec('begin exclusive')
   try {
     const format = formatOf(db)
     if (format > MIGRATIONS.length)
       throw new SluiceError(
         'store-unavailable',
-        `The store has format ${format}, this Sluice knows up to ${MIGRATIONS.length}: use a newer Sluice`,
+        `the store has format ${format}, this Sluice knows up to ${MIGRATIONS.length}: use a newer Sluice`,
       )
     for (const step of MIGRATIONS.slice(format)) db.exec(step)
     db.exec(`pragma user_version = ${MIGRATIONS.length}`)

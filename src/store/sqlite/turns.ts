@@ -1,19 +1,21 @@
-/**
- * Turns at one file within this process. A transaction spans several microtasks, and SQLite waits for a lock
- * by blocking the thread: against a second handle of the same thread it would wait for itself.
- */
-const queues = new Map<string, Promise<void>>()
+/** Turns at what one may have at a time, in the order in which they were asked for. */
+export class Turns {
+  #last: Promise<void> = Promise.resolve()
 
-/** Resolves when all earlier turns at `file` are over. The turn lasts until it is disposed. */
-export async function takeTurn(file: string): Promise<Disposable> {
-  const before = queues.get(file)
-  const { promise, resolve } = Promise.withResolvers<void>()
-  queues.set(file, promise)
-  await before
-  return {
-    [Symbol.dispose]() {
-      if (queues.get(file) === promise) queues.delete(file)
+  /**
+   * Takes a turn when all earlier ones are over. It lasts until it is disposed.
+   * @param within bounds the wait
+   */
+  async take(within: (wait: Promise<void>) => Promise<void>): Promise<Disposable> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const before = this.#last
+    this.#last = before.then(() => promise)
+    try {
+      await within(before)
+    } catch (error) {
       resolve()
-    },
+      throw error
+    }
+    return { [Symbol.dispose]: resolve }
   }
 }
