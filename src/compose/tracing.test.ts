@@ -29,7 +29,7 @@ async function open(env: Record<string, string>, world: Partial<typeof around> =
 /** One call through the hands of tracing; returns what its function is sent. */
 function trace(traces: Traces, headers: Record<string, string> = {}, clock = systemClock): string[] {
   const arrived = clock.now()
-  const call = traces.begin({ method: 'POST', url: '/invoke/f1', headers }, { callId: 'c1', arrived })
+  const call = traces.begin({ id: 'c1', arrived, http: { method: 'POST', url: '/invoke/f1', headers } })
   assert.ok(call)
   const passed: string[] = []
   call.pass(passed)
@@ -263,7 +263,7 @@ test('a process with nothing left to do but to send traces ends', async () => {
       clock: systemClock, random: Math.random, log: silentLogger, version: '0'
     })
     for (let i = 0; i < 700; i++)
-      tracing.begin({ method: 'GET', url: '/', headers: {} }, { callId: 'c', arrived: 0 })
+      tracing.begin({ id: 'c', arrived: 0, http: { method: 'GET', url: '/', headers: {} } })
         .end({ wait: { queue: 0, start: 0, fetch: 0 } })
   `
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {

@@ -71,10 +71,8 @@ test('a digest since an earlier one tells only what changed, also what is gone',
 })
 
 test('a node that drains refuses new calls retryably, finishes the running one, and can be called back', async (t) => {
-  let finish = () => {}
-  const slow = http((_req, res) => {
-    finish = () => res.end('done')
-  })
+  const finish: (() => void)[] = []
+  const slow = http((_req, res) => void finish.push(() => res.end('done')))
   const { node } = await setUpNode(t, slow)
   const running = send(node.url + INVOKE)
   await until('the call to run', async () => (await digestOf(`${node.url}/node/load`))['run'] === 1)
@@ -84,12 +82,13 @@ test('a node that drains refuses new calls retryably, finishes the running one, 
   assert.deepEqual([refused.status, refused.headers['fn-reject']], [503, 'draining'])
   assert.equal((await digestOf(`${node.url}/node/load`))['draining'], true)
   assert.equal((await ask(`${node.url}/healthz`)).body.status, 'draining')
-  finish()
+  const end = await until('the function to have it', () => finish.pop())
+  end()
   assert.equal((await running).body, 'done')
   await ask(`${node.url}/node/drain`, 'PUT', { draining: false })
   const again = send(node.url + INVOKE)
-  await until('the next call', async () => (await digestOf(`${node.url}/node/load`))['run'] === 1)
-  finish()
+  const endAgain = await until('the function to have the next', () => finish.pop())
+  endAgain()
   assert.equal((await again).status, 200)
   assert.equal((await ask(`${node.url}/node/drain`, 'PUT', { draining: 'maybe' })).status, 400)
 })

@@ -69,14 +69,17 @@ export function invokeAnswer(headers: IncomingHttpHeaders, raw: readonly Buffer[
   return out
 }
 
+/** The status that a function gives the caller of a trigger. */
+export function httpStatusOf(headers: IncomingHttpHeaders): number {
+  const status = first(headers[HEADER.httpStatus]) ?? ''
+  return /^[2-5]\d\d$/.test(status) ? Number(status) : 200
+}
+
 /**
- * The status and raw header pairs that reach the caller of a trigger: `Fn-Http-H-*` without the prefix and
- * `Content-Type`; a length only as far as it frames this very body.
+ * The raw header pairs that reach the caller of a trigger: `Fn-Http-H-*` without the prefix and `Content-Type`; a
+ * length only as far as it frames this very body.
  */
-export function triggerAnswer(
-  headers: IncomingHttpHeaders,
-  raw: readonly Buffer[],
-): { status: number; headers: string[] } {
+export function triggerAnswer(raw: readonly Buffer[]): string[] {
   const out: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as Buffer).toString('latin1')
@@ -88,8 +91,7 @@ export function triggerAnswer(
       if (isOwn(inner, value)) out.push(name.slice(HEADER.httpPrefix.length), value)
     }
   }
-  const status = first(headers[HEADER.httpStatus]) ?? ''
-  return { status: /^[2-5]\d\d$/.test(status) ? Number(status) : 200, headers: out }
+  return out
 }
 
 /** The trailers of a function's answer that reach the caller. */

@@ -45,3 +45,14 @@ test('calls that get no slot are counted as busy', async (t) => {
   end()
   await running
 })
+
+test('the three clocks count the same calls, also those that waited for nothing', async (t) => {
+  const { node } = await setUpNode(
+    t,
+    http((_req, res) => res.end()),
+  )
+  for (let call = 0; call < 3; call++) await send(node.url + INVOKE)
+  const { body } = await send(`${node.url}/metrics`, { method: 'GET' })
+  for (const clock of ['queue', 'start', 'fetch'])
+    assert.match(body, new RegExp(`^sluice_wait_${clock}_seconds_count 3$`, 'm'), clock)
+})

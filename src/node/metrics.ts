@@ -1,9 +1,10 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ErrorCode } from '../core/errors.ts'
-import { NO_WAIT, type Wait } from '../core/headers.ts'
+import type { Wait } from '../core/headers.ts'
 import type { Definition } from '../runner/definition.ts'
 import type { Runner } from '../runner/runner.ts'
 import type { StartRecord } from '../runner/start-log.ts'
+import type { CallObserver, CallRecord, CallWatch } from './call-record.ts'
 
 /** Functions that are counted apart; beyond them the one that was called first is forgotten. */
 const MOST = 20_000
@@ -20,7 +21,7 @@ interface Tally {
 }
 
 /** Counts what a node does, and tells it in Prometheus' text format, under the stems that users of Fn know. */
-export class Metrics {
+export class Metrics implements CallObserver {
   readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE
   readonly #registry = new Registry()
   readonly #runner: Runner
@@ -29,6 +30,7 @@ export class Metrics {
   readonly #run: Histogram
   readonly #phases: Histogram<'phase'>
   readonly #starts: Counter<'reason' | 'outcome'>
+  readonly #watch: CallWatch = { end: (record) => this.#end(record) }
 
   constructor(runner: Runner) {
     this.#runner = runner
@@ -62,24 +64,23 @@ export class Metrics {
     this.#countResources(registers)
   }
 
-  /** A call that had a slot is over. @param runMs from dispatch to the end, milliseconds */
-  ended(definition: Definition, wait: Wait, runMs: number, error: ErrorCode | undefined): void {
-    const tally = this.#tally(definition)
-    this.#run.observe(runMs / 1_000)
-    // Most calls wait for nothing: three observations less of the same zero.
-    if (wait === NO_WAIT || wait.queue + wait.start + wait.fetch === 0) this.#clocks.queue.observe(0)
-    else for (const clock of CLOCKS) this.#clocks[clock].observe(wait[clock] / 1_000)
-    if (error === undefined) tally.completed++
-    else if (error === 'timed-out') tally.timeouts++
-    else tally.errors++
+  begin(): CallWatch {
+    return this.#watch
   }
 
-  /** A call got no slot. */
-  refused(definition: Definition, error: ErrorCode): void {
-    const tally = this.#tally(definition)
-    if (error === 'busy' || error === 'refused' || error === 'draining') tally.busy++
-    else if (error === 'timed-out' || error === 'init-timeout') tally.timeouts++
-    else if (error !== 'client-gone') tally.errors++
+  #end({ resolved, slot, wait, run = 0, error }: CallRecord): void {
+    if (!resolved) return
+    const tally = this.#tally(resolved.definition)
+    if (!slot) {
+      if (error) countRefused(tally, error.code)
+      return
+    }
+    this.#run.observe(run / 1_000)
+    // Zeros too: the means of the three count the same calls, and add up.
+    for (const clock of CLOCKS) this.#clocks[clock].observe(wait[clock] / 1_000)
+    if (error === undefined) tally.completed++
+    else if (error.code === 'timed-out') tally.timeouts++
+    else tally.errors++
   }
 
   started({ reason, fetch, create, ready, error }: StartRecord): void {
@@ -204,3 +205,10 @@ export class Metrics {
 }
 
 const CLOCKS = ['queue', 'start', 'fetch'] as const
+
+/** A call got no slot. */
+function countRefused(tally: Tally, error: ErrorCode): void {
+  if (error === 'busy' || error === 'refused' || error === 'draining') tally.busy++
+  else if (error === 'timed-out' || error === 'deadline-passed' || error === 'init-timeout') tally.timeouts++
+  else if (error !== 'client-gone') tally.errors++
+}

@@ -14,6 +14,7 @@ import { tokenCheck, unauthorized } from '../host/token.ts'
 import { type PauseRule, Runner } from '../runner/runner.ts'
 import type { Store } from '../store/store.ts'
 import type { BundleCache } from './bundles.ts'
+import { callLog } from './call-log.ts'
 import { type ControlContext, serveControl } from './control.ts'
 import { Definitions } from './definitions.ts'
 import { handleCall, type InvokeContext } from './invoke.ts'
@@ -96,17 +97,15 @@ export async function startNode(options: NodeOptions): Promise<FunctionNode> {
   const state = { draining: false }
   const call: InvokeContext = {
     clock,
-    log,
     makeId,
     definitions,
     runner,
     load,
-    metrics,
-    traces: options.traces,
+    observers: [metrics, callLog(log), ...(options.traces ? [options.traces] : [])],
     maxRequestSize: options.maxRequestSize,
     draining: () => state.draining,
   }
-  const { app, server } = await serveNode(options, call, { runner, definitions, load, state })
+  const { app, server } = await serveNode(options, call, { runner, definitions, load, state }, metrics)
   undo.defer(() => app.close())
   undo.defer(() => close(server))
   const address = await listen(server, options.listen)
@@ -132,6 +131,7 @@ async function serveNode(
   options: NodeOptions,
   call: InvokeContext,
   control: ControlContext,
+  metrics: Metrics,
 ): Promise<{ app: FastifyInstance; server: Server }> {
   const allowed = tokenCheck(options.token)
   const checkHost = hostCheck(options.token, options.hosts)
@@ -179,8 +179,8 @@ async function serveNode(
   app.get('/healthz', () => ({ status: call.draining() ? 'draining' : 'ok' }))
   serveControl(app, control)
   app.get('/metrics', async (_request, reply) => {
-    reply.header('content-type', call.metrics.contentType)
-    return call.metrics.text()
+    reply.header('content-type', metrics.contentType)
+    return metrics.text()
   })
   await app.register(
     apiPlugin({

@@ -53,7 +53,7 @@ function rig(sampler?: Sampler) {
     failed: (error) => void faults.push(error),
   })
   const begin = (headers: Record<string, string> = {}, url = '/invoke/f1') => {
-    const call = traces.begin({ method: 'POST', url, headers }, { callId: CALL_ID, arrived: clock.now() })
+    const call = traces.begin({ id: CALL_ID, arrived: clock.now(), http: { method: 'POST', url, headers } })
     assert.ok(call)
     return call
   }
@@ -308,7 +308,7 @@ test('a fault of tracing reaches the log, never the call', () => {
       clock: virtualClock(START),
       failed: (error) => void faults.push(error),
     })
-    const call = traces.begin({ method: 'GET', url: '/', headers: {} }, { callId: CALL_ID, arrived: START })
+    const call = traces.begin({ id: CALL_ID, arrived: START, http: { method: 'GET', url: '/', headers: {} } })
     assert.equal(call !== undefined, startsThatWork > 0)
     call?.pass([])
     call?.end(DONE)

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import {
   type Attributes,
   type Context,
@@ -23,23 +22,16 @@ import {
   type TraceContext,
   type TraceIds,
 } from '../core/trace-context.ts'
+import type { BegunCall, CallObserver, CallWatch, HttpFacts, RanIn } from './call-record.ts'
 
 /** What a node does for tracing. A node without one passes `traceparent` and `tracestate` through untouched. */
-export interface Traces {
-  /** A call has arrived. `undefined` when tracing itself is at fault; the call goes on without. */
-  begin(req: CallRequest, call: CallStart): CallTrace | undefined
-}
-
-export type CallRequest = Pick<IncomingMessage, 'method' | 'url' | 'headers'>
-
-export interface CallStart {
-  readonly callId: string
-  /** On the clock. */
-  readonly arrived: number
+export interface Traces extends CallObserver {
+  /** `undefined` when tracing itself is at fault; the call goes on without. */
+  begin(call: BegunCall): CallTrace | undefined
 }
 
 /** One call in its trace. Neither method throws. */
-export interface CallTrace {
+export interface CallTrace extends CallWatch {
   /**
    * Puts the call's context among the raw header pairs that go to the function, in place of the caller's own; for
    * triggers also where those find what their caller sent. The same each time.
@@ -49,13 +41,11 @@ export interface CallTrace {
   end(outcome: CallOutcome): void
 }
 
+/** What of a {@link CallRecord} a trace tells. */
 export interface CallOutcome {
-  /** What the path was resolved to, as far as it came to that. */
   readonly resolved: ResolvedCall | undefined
-  /** Where the call ran, if it did: since when on the clock, and whether the container had not served before. */
-  readonly slot: { readonly granted: number; readonly cold: boolean } | undefined
+  readonly slot: Pick<RanIn, 'granted' | 'cold'> | undefined
   readonly wait: Wait
-  /** HTTP status of the answer, or `undefined` when there was none. */
   readonly status: number | undefined
   readonly error: SluiceError | undefined
 }
@@ -116,9 +106,9 @@ export interface TraceTools {
  */
 export function callTraces(tools: TraceTools): Traces {
   return {
-    begin(req, call) {
+    begin(call) {
       try {
-        return new SpannedCall(tools, req, call)
+        return new SpannedCall(tools, call)
       } catch (error) {
         tools.failed(error)
         return undefined
@@ -126,6 +116,9 @@ export function callTraces(tools: TraceTools): Traces {
     },
   }
 }
+
+/** A call that did not come over HTTP. */
+const NO_HTTP: HttpFacts = { headers: {} }
 
 class SpannedCall implements CallTrace {
   readonly #tools: TraceTools
@@ -139,7 +132,7 @@ class SpannedCall implements CallTrace {
   readonly #runId: string
   readonly #trigger: boolean
 
-  constructor(tools: TraceTools, req: CallRequest, { callId, arrived }: CallStart) {
+  constructor(tools: TraceTools, { id: callId, arrived, http: req = NO_HTTP }: BegunCall) {
     const { tracer, ids, clock } = tools
     const { traceparent, tracestate } = req.headers
     this.#tools = tools
@@ -229,15 +222,15 @@ const remote = ({ traceId, spanId, flags, state }: TraceContext) => ({
  * What is known at once, by the semantic conventions for HTTP servers and for functions. The query is left out: it
  * belongs to the function and may hold secrets.
  */
-function arrivalAttributes({ method, url = '/', headers }: CallRequest, callId: string): Attributes {
+function arrivalAttributes({ method, url, headers }: HttpFacts, callId: string): Attributes {
   const [, address, port] = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(headers.host ?? '') ?? []
   return {
     'http.request.method': method,
-    'url.path': url.split('?', 1)[0],
-    'url.scheme': 'http',
+    'url.path': url?.split('?', 1)[0],
+    'url.scheme': url && 'http',
     'server.address': address,
     'server.port': port === undefined ? undefined : Number(port),
-    'faas.trigger': 'http',
+    'faas.trigger': url === undefined ? 'other' : 'http',
     'faas.invocation_id': callId,
   }
 }

@@ -1,6 +1,7 @@
 import { type Clock, limit } from '../core/clock.ts'
 import type { Container, Cookie, RunResult, StopReason } from '../drivers/driver.ts'
 import type { Output } from './output.ts'
+import type { StartReason } from './policy/past.ts'
 import type { Connection } from './protocols/exchange.ts'
 
 /** Milliseconds that pausing and waking may take; beyond them a container is let go (container-contract §8). */
@@ -12,6 +13,8 @@ const LATE = 1_000
 export class LiveContainer {
   readonly output: Output
   readonly connection: Connection
+  /** Why it was started. */
+  why: StartReason | undefined
   #call: { readonly id: string; endedAt: number } | undefined
   readonly #container: Container
   readonly #cookie: Cookie

@@ -10,7 +10,7 @@ import type { Start } from './policy/start.ts'
 import type { Resources } from './policy/workload.ts'
 import { type CallOrigin, environment2017 } from './protocols/environment.ts'
 import type { Exchange, FunctionRequest, Receiver } from './protocols/exchange.ts'
-import { type StartOptions, type StartOrder, startContainer, startFailure } from './start.ts'
+import { FailedStart, type StartOptions, type StartOrder, startContainer, startFailure } from './start.ts'
 import { StartLog, type StartRecord } from './start-log.ts'
 
 export interface RunnerOptions extends StartOptions {
@@ -273,12 +273,15 @@ export class Runner implements AsyncDisposable {
         (container) => {
           const { fetched = start.began } = order
           const birth = { began: start.began, fetched, ready: clock.now() }
+          container.why = start.reason
           const instance = this.#scheduler.ready(start, container, birth)
           this.#record(start, order)
           void container.ended.then(() => this.#scheduler.lost(instance))
         },
         (error: unknown) => {
-          const failure = startFailure(error)
+          const now = clock.now()
+          const birth = { began: start.began, fetched: order.fetched ?? now, ready: now }
+          const failure = new FailedStart(startFailure(error), birth)
           this.#record(start, order, failure)
           this.#scheduler.failed(start, failure)
         },

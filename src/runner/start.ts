@@ -1,5 +1,6 @@
 import { type Clock, limit } from '../core/clock.ts'
 import { type ErrorCode, messageOf, SluiceError, shortageOf } from '../core/errors.ts'
+import type { Wait } from '../core/headers.ts'
 import type { Logger } from '../core/logger.ts'
 import {
   type Container,
@@ -14,6 +15,7 @@ import {
 import { LiveContainer } from './container.ts'
 import { type Definition, functionEnv, isPiped } from './definition.ts'
 import { Output } from './output.ts'
+import { type Birth, splitWait } from './policy/wait.ts'
 import { connectDefault } from './protocols/default.ts'
 import type { Connection } from './protocols/exchange.ts'
 import { connectHttp } from './protocols/http.ts'
@@ -148,6 +150,21 @@ const MEANING: Readonly<Record<DriverFault, ErrorCode>> = {
   'engine-gone': 'engine-gone',
   unavailable: 'engine-gone',
   closed: 'draining',
+}
+
+/** A start that failed, told to the calls that waited for it: its time is no time in the queue. */
+export class FailedStart extends SluiceError {
+  readonly #birth: Birth
+
+  constructor({ code, message, cause, detail }: SluiceError, birth: Birth) {
+    super(code, message, { cause, detail })
+    this.#birth = birth
+  }
+
+  /** What a call waited that came then and hears of it now. */
+  waitOf(arrived: number, now: number): Wait {
+    return splitWait(arrived, now, this.#birth)
+  }
 }
 
 /** Why no container could be started, in the words of the wire (api-v2 §7). */

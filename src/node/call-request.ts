@@ -1,0 +1,42 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { SluiceError } from '../core/errors.ts'
+import type { CallOrigin } from '../runner/protocols/environment.ts'
+import type { Receiver } from '../runner/protocols/exchange.ts'
+import type { HttpFacts } from './call-record.ts'
+import type { Resolved } from './definitions.ts'
+
+/** One call as it comes in, whoever brings it: HTTP, a queue, a schedule, a test. */
+export interface CallRequest {
+  readonly id: string
+  /** What is called, percent-encoded, without a query: `/invoke/<id>` or `/t/<app><source>`. */
+  readonly path: string
+  /** When it came (ms of the clock). @default when it is begun */
+  readonly arrived?: number
+  /** Raw header pairs for the function, now that it is known what the path led to. May be asked twice. */
+  headers(resolved: Resolved): string[]
+  readonly body: Readable | Uint8Array | undefined
+  /** Bytes of the body, where that is known ahead. */
+  readonly length?: number | undefined
+  /** Until when the answer is wanted (ms of the clock). */
+  readonly deadline?: number | undefined
+  /** Only an idle instance may take it. */
+  readonly warmOnly?: boolean | undefined
+  /** How often it was begun, this time included. @default 1 */
+  readonly attempt?: number
+  /** Aborted when the answer is not wanted any more. Who has no signal calls `leave` of the call. */
+  readonly signal?: AbortSignal | undefined
+  readonly http?: HttpFacts | undefined
+  /** What was asked for in the words of 2017; only some formats ask. @default a POST of the path */
+  origin?(resolved: Resolved): CallOrigin
+}
+
+/** Who gets the answer: `head`, `data` and `end`, or `fail` once, before or after the head. */
+export interface CallReceiver extends Pick<Receiver, 'data' | 'end'> {
+  /** The call has its slot: its body is wanted now. */
+  started?(): void
+  /** @param status of a trigger's answer, what the function says there; else 200 */
+  head(status: number, headers: IncomingHttpHeaders, raw: readonly Buffer[]): void
+  /** @returns the status that the caller has seen, or `undefined` when there is none to be seen */
+  fail(error: SluiceError): number | undefined
+}

@@ -1,0 +1,298 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import type { Clock } from '../core/clock.ts'
+import { SluiceError } from '../core/errors.ts'
+import { NO_WAIT, type Wait } from '../core/headers.ts'
+import { parseTarget } from '../core/routes.ts'
+import { type CallOrigin, environment2017 } from '../runner/protocols/environment.ts'
+import type { Exchange } from '../runner/protocols/exchange.ts'
+import type { Runner, CallReceiver as RunReceiver, Slot } from '../runner/runner.ts'
+import { FailedStart } from '../runner/start.ts'
+import type { BegunCall, CallObserver, CallRecord, CallWatch, HttpFacts, RanIn } from './call-record.ts'
+import type { CallReceiver, CallRequest } from './call-request.ts'
+import type { Definitions, Resolved } from './definitions.ts'
+import { httpStatusOf } from './function-headers.ts'
+
+/** What all calls of a node share. */
+export interface CallContext {
+  readonly clock: Clock
+  readonly definitions: Definitions
+  readonly runner: Runner
+  readonly observers: readonly CallObserver[]
+  /** Largest body in bytes; 0 = no limit. */
+  readonly maxRequestSize: number
+}
+
+/**
+ * One call: from its path to a function, a slot, an answer and a {@link CallRecord}. It knows nothing of HTTP, and every
+ * way through it ends in exactly one record.
+ */
+export class Call implements RunReceiver, BegunCall {
+  readonly id: string
+  readonly arrived: number
+  readonly http: HttpFacts | undefined
+  readonly #context: CallContext
+  readonly #request: CallRequest
+  readonly #receiver: CallReceiver
+  readonly #watches: CallWatch[] = []
+  #resolved: Resolved | undefined
+  #slot: Slot | undefined
+  #exchange: Exchange | undefined
+  #waiting: AbortController | undefined
+  #dispatched = 0
+  #wait: Wait = NO_WAIT
+  #status = 200
+  #bytesIn = 0
+  #bytesOut = 0
+  #over = false
+  readonly #gone = (): void => this.leave()
+
+  /** The call begins: observers are told. */
+  constructor(context: CallContext, request: CallRequest, receiver: CallReceiver) {
+    this.#context = context
+    this.#request = request
+    this.#receiver = receiver
+    this.id = request.id
+    this.arrived = request.arrived ?? context.clock.now()
+    this.http = request.http
+    for (const observer of context.observers) {
+      const watch = observer.begin(this)
+      if (watch) this.#watches.push(watch)
+    }
+  }
+
+  get resolved(): Resolved | undefined {
+    return this.#resolved
+  }
+
+  /** What it has waited, once that is known. */
+  get wait(): Wait {
+    return this.#wait
+  }
+
+  /** Milliseconds since its dispatch; `undefined` before. */
+  get ran(): number | undefined {
+    return this.#slot && this.#context.clock.now() - this.#dispatched
+  }
+
+  /** Idle instances of its function, after it. */
+  get idle(): number {
+    const pool = this.#slot?.pool
+    if (pool) return pool.idle + (pool.waiting === 0 ? 1 : 0)
+    return this.#resolved ? this.#context.runner.idle(this.#resolved.definition.fn.id) : 0
+  }
+
+  /** Finds the function and a slot, and runs. Once. */
+  start(): void {
+    const { signal, path } = this.#request
+    if (signal?.aborted) {
+      this.leave()
+      return
+    }
+    signal?.addEventListener('abort', this.#gone, { once: true })
+    const { definitions } = this.#context
+    const known = definitions.known(path)
+    if (known) {
+      this.#find(known)
+      return
+    }
+    const target = parseTarget(path)
+    const matched = target && definitions.match(path, target)
+    if (!target) this.fail(pathNotFound(this.#request))
+    else if (matched) this.#find(matched)
+    else
+      definitions.resolve(path, target).then(
+        (resolved) => this.#find(resolved),
+        (error: unknown) => this.fail(SluiceError.from(error)),
+      )
+  }
+
+  /** Ends it, unless it is over: nobody wants the answer any more. */
+  leave(): void {
+    if (this.#over) return
+    const error = new SluiceError('client-gone')
+    if (this.#waiting) this.#waiting.abort()
+    else if (this.#exchange) this.#exchange.abort(error)
+    else this.fail(error)
+  }
+
+  /** The receiver can take more. */
+  resume(): void {
+    this.#exchange?.resume()
+  }
+
+  started(slot: Slot): void {
+    this.#slot = slot
+    this.#wait = slot.wait
+    this.#dispatched = this.#context.clock.now()
+    this.#receiver.started?.()
+    if (this.#watches.length > 0) {
+      const ran = ranIn(slot)
+      for (const watch of this.#watches) watch.started?.(this, ran)
+    }
+  }
+
+  head(headers: IncomingHttpHeaders, raw: readonly Buffer[]): void {
+    if (this.#resolved?.source !== undefined) this.#status = httpStatusOf(headers)
+    this.#receiver.head(this.#status, headers, raw)
+  }
+
+  data(chunk: Buffer): boolean {
+    this.#bytesOut += chunk.length
+    return this.#receiver.data(chunk)
+  }
+
+  end(rawTrailers: readonly Buffer[]): void {
+    if (this.#over) return
+    this.#receiver.end(rawTrailers)
+    this.#end(this.#status, undefined)
+  }
+
+  fail(error: SluiceError): void {
+    if (!this.#over) this.#end(this.#receiver.fail(error), error)
+  }
+
+  #end(status: number | undefined, error: SluiceError | undefined): void {
+    this.#over = true
+    this.#request.signal?.removeEventListener('abort', this.#gone)
+    const record: CallRecord = {
+      id: this.id,
+      arrived: this.arrived,
+      attempt: this.#request.attempt ?? 1,
+      resolved: this.#resolved,
+      slot: this.#slot && ranIn(this.#slot),
+      wait: this.#wait,
+      run: this.ran,
+      status,
+      error,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+    }
+    for (const watch of this.#watches) watch.end?.(record)
+  }
+
+  #find(resolved: Resolved): void {
+    if (this.#over) return
+    this.#resolved = resolved
+    const { definition } = resolved
+    const { runner } = this.#context
+    // Before anything else is looked at: whatever the node is busy with, the answer is the same.
+    if (this.#isPast()) {
+      this.fail(deadlinePassed('when the call came'))
+      return
+    }
+    const slot = runner.tryAcquire(definition, this.arrived)
+    if (slot) this.#run(slot)
+    else if (this.#request.warmOnly && !runner.hasIdle(definition)) {
+      const retryAfter = runner.predict(definition)
+      this.fail(new SluiceError('refused', undefined, { detail: 'no idle instance', retryAfter }))
+    } else this.#acquire(resolved)
+  }
+
+  #acquire(resolved: Resolved): void {
+    const { definition } = resolved
+    this.#waiting = new AbortController()
+    const request = {
+      definition,
+      arrived: this.arrived,
+      deadline: this.#request.deadline,
+      environment: () =>
+        environment2017({
+          definition,
+          headers: [...this.#headers(resolved), 'Fn-Call-Id', this.id],
+          origin: this.#origin(resolved),
+        }),
+    }
+    this.#context.runner.acquire(request, this.#waiting.signal).then(
+      (slot) => {
+        this.#waiting = undefined
+        this.#run(slot)
+      },
+      (error: unknown) => {
+        this.#wait = waitOf(error, this.arrived, this.#context.clock.now())
+        this.fail(SluiceError.from(error))
+      },
+    )
+  }
+
+  #run(slot: Slot): void {
+    const { runner } = this.#context
+    if (this.#over || this.#isPast()) {
+      runner.release(slot)
+      if (!this.#over) this.fail(deadlinePassed('before a slot was free'))
+      return
+    }
+    const resolved = this.#resolved as Resolved
+    this.#exchange = runner.run(
+      slot,
+      {
+        id: this.id,
+        headers: this.#headers(resolved),
+        body: this.#body(),
+        deadline: this.#request.deadline,
+        origin: () => this.#origin(resolved),
+      },
+      this,
+    )
+  }
+
+  #isPast(): boolean {
+    const { deadline } = this.#request
+    return deadline !== undefined && deadline <= this.#context.clock.now()
+  }
+
+  #headers(resolved: Resolved): string[] {
+    const headers = this.#request.headers(resolved)
+    for (const watch of this.#watches) watch.pass?.(headers)
+    return headers
+  }
+
+  #origin(resolved: Resolved): CallOrigin {
+    const { path, origin } = this.#request
+    if (origin) return this.#request.origin?.(resolved) as CallOrigin
+    return { method: 'POST', url: `http://localhost${path}`, route: path, params: resolved.params }
+  }
+
+  /** What comes is counted, and cut where the limit is; a length that is known is both ahead. */
+  #body(): Readable | undefined {
+    const { body, length } = this.#request
+    if (body === undefined) return undefined
+    const known = body instanceof Readable ? length : body.length
+    if (known !== undefined) {
+      this.#bytesIn = known
+      return body instanceof Readable ? body : Readable.from([body], { objectMode: false })
+    }
+    const stream = body as Readable
+    const { maxRequestSize: max } = this.#context
+    stream.on('data', (chunk: Buffer) => {
+      this.#bytesIn += chunk.length
+      if (max > 0 && this.#bytesIn > max) this.#exchange?.abort(tooLarge(this.#bytesIn, max))
+    })
+    stream.pause()
+    return stream
+  }
+}
+
+export const tooLarge = (length: number, max: number): SluiceError =>
+  new SluiceError('too-large', `Content-Length too large for this server, ${length} > max ${max}`, {
+    detail: `the body must be at most ${max} bytes (FN_MAX_REQUEST_SIZE)`,
+  })
+
+const pathNotFound = ({ path, http }: CallRequest) =>
+  new SluiceError('path-not-found', `Path not found: ${http?.method ?? 'POST'} ${http?.url ?? path}`)
+
+const deadlinePassed = (when: string) =>
+  new SluiceError('deadline-passed', undefined, { detail: `the caller's Fn-Deadline had passed ${when}` })
+
+const ranIn = ({ instance, granted, cold }: Slot): RanIn => ({
+  container: instance.body.id,
+  granted,
+  cold,
+  why: instance.body.why,
+})
+
+/** A start that failed took its own time, anything else was the queue. */
+function waitOf(error: unknown, arrived: number, now: number): Wait {
+  if (error instanceof FailedStart) return error.waitOf(arrived, now)
+  return { queue: now - arrived, start: 0, fetch: 0 }
+}
