@@ -1,4 +1,3 @@
-import type { Server } from 'node:http'
 import { type Clock, limit } from '../core/clock.ts'
 import { idMaker } from '../core/ids.ts'
 import type { Logger } from '../core/logger.ts'
@@ -9,10 +8,12 @@ import { makeDecision, type Placement } from '../placement/placement.ts'
 import { roundRobin } from '../placement/round-robin.ts'
 import { strategyOf } from '../placement/strategies.ts'
 import { adminServer, type BalancerStats, type NodeList } from './admin.ts'
+import type { ClientServer, ClientServerFactory } from './client.ts'
 import { dataServer } from './data-server.ts'
 import type { Forwarder } from './forwarder.ts'
 import { FunctionTable } from './functions.ts'
 import { Health } from './health.ts'
+import { httpClients } from './http-client.ts'
 import { Members, nodeName } from './members.ts'
 import { Metrics } from './metrics.ts'
 import { plainForwarder } from './plain.ts'
@@ -54,6 +55,8 @@ export interface BalancerOptions {
   readonly grace?: number | undefined
   /** How bytes move; disposed with the balancer. @default the plain one */
   readonly forwarder?: Forwarder | undefined
+  /** How requests are read and answered. @default by node:http */
+  readonly clients?: ClientServerFactory | undefined
 }
 
 /** A balancer that serves. Disposing it finishes what is under way within the grace. */
@@ -123,7 +126,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   undo.defer(() => close(app.server))
   await app.ready()
   const adminAddress = await listen(app.server, options.admin)
-  const data = dataServer(plane, token)
+  const data = dataServer(plane, options.clients ?? httpClients, token)
   const address = await listen(data, options.listen)
   undo.defer(() => drain(data, plane, options.grace ?? 30_000))
   for (const name of names) nodes.add(name)
@@ -160,7 +163,7 @@ function nodeList(members: Members, health: Health, forwarder: Forwarder): NodeL
 }
 
 /** Accepts nothing new, lets requests under way end, and after `grace` ms cuts what is left. */
-async function drain(server: Server, plane: Plane, grace: number): Promise<void> {
+async function drain(server: ClientServer, plane: Plane, grace: number): Promise<void> {
   plane.closing = true
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   using timed = limit(plane.clock, grace)

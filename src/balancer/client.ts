@@ -1,3 +1,4 @@
+import type { Server } from 'node:net'
 import type { Source } from './body.ts'
 
 /** A request's head as the client sent it. */
@@ -44,3 +45,10 @@ export interface ClientListener {
   /** The connection is gone before the answer was whole. */
   gone(): void
 }
+
+/** A server that makes a client of every request that it can read, and answers what it cannot read itself. */
+export interface ClientServer extends Server {
+  closeAllConnections(): void
+}
+
+export type ClientServerFactory = (serve: (client: Client) => void) => ClientServer

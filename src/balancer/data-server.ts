@@ -1,10 +1,8 @@
-import type { Server } from 'node:http'
 import { SluiceError } from '../core/errors.ts'
 import { faultOfTarget, isCall, originForm } from '../core/routes.ts'
 import { type TokenCheck, tokenCheck, unauthorized } from '../host/token.ts'
-import type { Client, ClientHead } from './client.ts'
+import type { Client, ClientHead, ClientServer, ClientServerFactory } from './client.ts'
 import { asksAhead, wayOf } from './door.ts'
-import { httpClients } from './http-client.ts'
 import { answerError } from './own-answer.ts'
 import { Passage } from './passage.ts'
 import type { Plane } from './plane.ts'
@@ -14,15 +12,19 @@ import type { Plane } from './plane.ts'
  * @param token asked for before anything is forwarded but calls, `/version` and `/healthz`: nodes behind the balancer
  *   may have none
  */
-export function dataServer(plane: Plane, token: string | undefined): Server {
+export function dataServer(
+  plane: Plane,
+  clients: ClientServerFactory,
+  token: string | undefined,
+): ClientServer {
   const allowed = tokenCheck(token)
-  return httpClients((client) => serve(plane, allowed, client))
+  return clients((client) => serve(plane, allowed, client))
 }
 
 function serve(plane: Plane, allowed: TokenCheck, client: Client): void {
   const { head } = client
   if (head.target === '*' && head.method === 'OPTIONS') {
-    client.answer(204, '', [], plane.closing)
+    client.answer(204, 'No Content', [], plane.closing)
     client.end([])
     return
   }

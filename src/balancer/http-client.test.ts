@@ -38,3 +38,19 @@ for (const [what, text, status] of BROKEN)
     assert.ok((rig.nodes[0]?.seen.length ?? 0) === 0)
     assert.equal((await send(rig.balancer.url + call)).status, 200)
   })
+
+test('an answer of the balancer’s own is whole, says why, and keeps the connection', async () => {
+  await using rig = await balancerRig(0)
+  const head = 'Host: h\r\nUser-Agent: t\r\n'
+  const got = await sendRaw(
+    rig.balancer.url,
+    `OPTIONS * HTTP/1.1\r\n${head}\r\nGET /metrics HTTP/1.1\r\n${head}\r\n` +
+      `POST ${call} HTTP/1.1\r\n${head}Content-Length: 1\r\nConnection: close\r\n\r\nx`,
+  )
+  const lines = got.split('\r\n').filter((line) => line.startsWith('HTTP/') || line.includes('{'))
+  assert.deepEqual(
+    lines.map((line) => line.replace(/^\{.*?\}/, '')),
+    ['HTTP/1.1 204 No Content', 'HTTP/1.1 404 Not Found', 'HTTP/1.1 503 Service Unavailable', ''],
+  )
+  assert.match(got, /\{"message":"No node can take the call","detail":"0 nodes[^"]*"\}$/)
+})

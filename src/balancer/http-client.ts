@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Source } from './body.ts'
-import type { Client, ClientHead, ClientListener } from './client.ts'
+import type { Client, ClientHead, ClientListener, ClientServerFactory } from './client.ts'
 
 /** Bytes of a request's head. */
 const MAX_HEAD = 131_072
@@ -13,7 +13,7 @@ const KEEP_ALIVE = 75_000
  * A server whose requests are {@link Client}s. What is no HTTP it answers itself, with 400, 408 or 431 and no body,
  * and closes the connection.
  */
-export function httpClients(serve: (client: Client) => void): Server {
+export const httpClients: ClientServerFactory = (serve) => {
   const server = createServer(
     {
       maxHeaderSize: MAX_HEAD,

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { SluiceError } from '../core/errors.ts'
 import { formatEntry } from '../core/headers.ts'
 import type { Client } from './client.ts'
@@ -21,7 +22,7 @@ export function answerError(
   if (error.status === 503) headers.push('Retry-After', '1')
   if (error.status === 401) headers.push('WWW-Authenticate', 'Bearer')
   if (call) headers.push('Fn-Call-Id', call.id, 'Server-Timing', formatEntry('lb', call.lb))
-  client.answer(error.status, '', headers, last)
+  client.answer(error.status, STATUS_CODES[error.status] ?? '', headers, last)
   client.write(text)
   client.end([])
 }

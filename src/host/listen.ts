@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import type { Server as NetServer } from 'node:net'
 import { SluiceError } from '../core/errors.ts'
 
 export interface Address {
@@ -27,7 +28,7 @@ export const isLoopback = (host: string): boolean =>
  * Listens, and says where.
  * @throws SluiceError `address` naming the address and the reason
  */
-export function listen(server: Server, { host, port }: Address): Promise<Address> {
+export function listen(server: NetServer, { host, port }: Address): Promise<Address> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException) => {
       const where = formatAddress({ host, port })
