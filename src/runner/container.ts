@@ -20,6 +20,7 @@ export class LiveContainer {
   readonly #cookie: Cookie
   readonly #clock: Clock
   #end: Promise<RunResult> | undefined
+  #gone = false
 
   constructor(container: Container, cookie: Cookie, output: Output, connection: Connection, clock: Clock) {
     this.output = output
@@ -27,6 +28,9 @@ export class LiveContainer {
     this.#container = container
     this.#cookie = cookie
     this.#clock = clock
+    void container.ended.then(() => {
+      this.#gone = true
+    })
   }
 
   /** It runs this call and no other: its output belongs to the call. */
@@ -51,6 +55,11 @@ export class LiveContainer {
   /** Settles when nothing of the container is left running. */
   get ended(): Promise<RunResult> {
     return this.#container.ended
+  }
+
+  /** It has ended, so that no other call may come here. */
+  get gone(): boolean {
+    return this.#gone
   }
 
   async pause(): Promise<void> {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { makeDefinition } from '../../test/support/definitions.ts'
+import { FakeContainer } from '../../test/support/stdio-rig.ts'
 import { until } from '../../test/support/until.ts'
 import { systemClock, type VirtualClock, virtualClock } from '../core/clock.ts'
 import type { SluiceError } from '../core/errors.ts'
@@ -9,11 +10,11 @@ import { totalWait } from '../core/headers.ts'
 import { idMaker } from '../core/ids.ts'
 import { silentLogger } from '../core/logger.ts'
 import { seededRandom } from '../core/random.ts'
-import { type Driver, DriverError } from '../drivers/driver.ts'
+import { type Container, type Driver, DriverError } from '../drivers/driver.ts'
 import { type MockOptions, mockDriver } from '../drivers/mock/mock.ts'
 import type { Definition } from './definition.ts'
 import type { Exchange } from './protocols/exchange.ts'
-import { type CallReceiver, Runner, type RunnerOptions, type Slot } from './runner.ts'
+import { type Call, type CallReceiver, Runner, type RunnerOptions, type Slot } from './runner.ts'
 
 const MIB = 1024 * 1024
 const never = new AbortController().signal
@@ -76,20 +77,17 @@ function runIn(runner: Runner, slot: Slot, body = ''): { answer: Promise<Answer>
     end: () => resolve({ body: text, slot, error: undefined }),
     fail: (error) => resolve({ body: text, slot, error }),
   }
-  const origin = () => ({
-    method: 'POST',
-    url: 'http://localhost/invoke/FN',
-    route: '/invoke/FN',
-    params: {},
-  })
-  const call = { id: 'CALL', headers: [], deadline: undefined, origin }
-  const exchange = runner.run(
-    slot,
-    { ...call, body: body === '' ? undefined : Readable.from([body]) },
-    receiver,
-  )
+  const exchange = runner.run(slot, callOf(body), receiver)
   return { answer: promise, exchange }
 }
+
+const callOf = (body = ''): Call => ({
+  id: 'CALL',
+  headers: [],
+  deadline: undefined,
+  origin: () => ({ method: 'POST', url: 'http://localhost/invoke/FN', route: '/invoke/FN', params: {} }),
+  body: body === '' ? undefined : Readable.from([body]),
+})
 
 async function call(runner: Runner, definition: Definition, arrived: number, body = ''): Promise<Answer> {
   const answer = await runIn(runner, await runner.acquire({ definition, arrived }, never), body).answer
@@ -327,6 +325,69 @@ test('one container serves as many calls at once as its function allows', async 
     answers.map(({ body }) => body),
     ['call 0', 'call 1', 'call 2'],
   )
+})
+
+/** A driver whose only container is made of streams. */
+function driverOf(fake: FakeContainer): Driver {
+  const inner = mockDriver({ clock: virtualClock(), random: seededRandom(1) })
+  const { stdin, stdout, ended } = fake
+  const container = {
+    ...{ id: 'FAKE', stdin, stdout, stderr: new PassThrough(), ended, socket: undefined },
+    pause: async () => {},
+    resume: async () => {},
+    async *stats() {},
+    measured: () => [],
+    stop: () => ended,
+    [Symbol.asyncDispose]: async () => {},
+  } satisfies Container
+  const prepare = async () => ({ run: async () => container, [Symbol.asyncDispose]: async () => {} })
+  return { ...inner, prepare, [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose]() }
+}
+
+test('a caller who reads slowly gets the whole answer of a container that has ended long before', async (t) => {
+  const fake = new FakeContainer().listen()
+  const { runner } = setUp(t, {}, { driver: driverOf(fake) })
+  const slot = await runner.acquire({ definition: makeDefinition({ format: 'default' }), arrived: 0 }, never)
+  const { promise: over, resolve } = Promise.withResolvers<SluiceError | undefined>()
+  let size = 0
+  const exchange = runner.run(slot, callOf(), {
+    started: () => {},
+    head: () => {},
+    data: (chunk) => {
+      size += chunk.length
+      return false
+    },
+    end: () => resolve(undefined),
+    fail: resolve,
+  })
+  const pieces = 64
+  for (let i = 0; i < pieces; i++) fake.say(Buffer.alloc(64 * 1024))
+  fake.exit()
+  await fake.ended
+  await turn()
+  assert.ok(size > 0 && size < pieces * 64 * 1024, 'the answer is on its way')
+  let done = false
+  void over.then(() => {
+    done = true
+  })
+  while (!done) {
+    exchange.resume()
+    await turn()
+  }
+  assert.deepEqual([await over, size], [undefined, pieces * 64 * 1024])
+  await until('the container to be let go', () => runner.resources.used.memory === 0)
+})
+
+test('a container that ended while a slot of it was held serves nobody', async (t) => {
+  const fake = new FakeContainer().listen()
+  const { runner, clock } = setUp(t, {}, { driver: driverOf(fake) })
+  const fn = makeDefinition({ format: 'http' })
+  const slot = await runner.acquire({ definition: fn, arrived: 0 }, never)
+  fake.exit()
+  await fake.ended
+  await turn()
+  runner.release(slot)
+  assert.equal(runner.tryAcquire(fn, clock.now()), undefined)
 })
 
 test('closing a runner refuses what waits and ends what runs', async (t) => {

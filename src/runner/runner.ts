@@ -210,14 +210,14 @@ export class Runner implements AsyncDisposable {
       explain: (error) => this.#explain(error, container),
       settled: (verdict) => {
         container.ends()
-        this.#scheduler.release(slot, verdict === 'keep')
+        this.#scheduler.release(slot, verdict === 'keep' && !container.gone)
       },
     })
   }
 
   /** Gives back a slot in which nothing ran. */
   release(slot: Slot): void {
-    this.#scheduler.release(slot, true, false)
+    this.#scheduler.release(slot, !slot.instance.body.gone, false)
   }
 
   /** The definitions that containers were made from. */
@@ -276,7 +276,10 @@ export class Runner implements AsyncDisposable {
           container.why = start.reason
           const instance = this.#scheduler.ready(start, container, birth)
           this.#record(start, order)
-          void container.ended.then(() => this.#scheduler.lost(instance))
+          void container.ended.then(() => {
+            // A caller may still read what it said before it ended: the call lets go of it then.
+            if (instance.running === 0 || start.pool.workload.concurrency > 1) this.#scheduler.lost(instance)
+          })
         },
         (error: unknown) => {
           const now = clock.now()
