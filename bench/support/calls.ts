@@ -16,6 +16,7 @@ export const openRunner = (driver: Driver, source: Source, over: Partial<RunnerO
     driver,
     clock: systemClock,
     log: silentLogger,
+    sink: { write: () => {} },
     makeId,
     fetch: async () => source,
     total: { memory: 8 * 1024 ** 3, mcpus: 16_000 },

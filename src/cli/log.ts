@@ -44,11 +44,15 @@ interface Line {
   readonly [field: string]: unknown
 }
 
-/** `12:00:01 app/fn │ what it printed` for a function's own line, the message and its fields for ours. */
+/** `12:00:01 app/fn 01CALL │ what it printed` for a function's own line, the message and its fields for ours. */
 function forPeople(io: Io, json: string): string {
   const { level, time, msg, user_log, ...fields } = JSON.parse(json) as Line
   const at = paint(io, 'stderr', 'dim', time.slice(11, 19))
-  if (user_log) return `${at} ${fields.app_name}/${fields.fn_name} │ ${printable(msg)}\n`
+  if (user_log) {
+    const { app_name, fn_name, call_id } = fields
+    const call = call_id === undefined ? '' : ` ${paint(io, 'stderr', 'dim', String(call_id))}`
+    return `${at} ${app_name}/${fn_name}${call} │ ${printable(msg)}\n`
+  }
   const label = level === 'info' ? '' : `${paint(io, 'stderr', level === 'error' ? 'red' : 'yellow', level)} `
   const rest = Object.entries(fields).filter(([, value]) => value !== undefined && value !== '')
   const shown = rest.map(([key, value]) => `${key}=${printable(String(value))}`).join(' ')

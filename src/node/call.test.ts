@@ -58,6 +58,7 @@ async function rig(t: TestContext, fn: Partial<Fn> = {}, maxRequestSize = 0): Pr
       driver,
       clock,
       log: silentLogger,
+      sink: { write: () => {} },
       makeId,
       total: { memory: 1024 ** 3, mcpus: 4_000 },
       fetch: async () => ({ kind: 'image', ref: 'x' }),

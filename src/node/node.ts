@@ -4,6 +4,7 @@ import { apiPlugin } from '../api/api.ts'
 import { type CorsOptions, refuseForeign } from '../api/cors.ts'
 import { FASTIFY_OPTIONS, jsonErrors } from '../api/errors.ts'
 import { type Clock, limit, sleep } from '../core/clock.ts'
+import { type LogSink, lineLog } from '../core/log-sink.ts'
 import type { Logger } from '../core/logger.ts'
 import { isCall, originForm } from '../core/routes.ts'
 import { bundleDigest } from '../core/words.ts'
@@ -31,6 +32,8 @@ export interface NodeOptions {
   readonly bundles: BundleCache
   readonly clock: Clock
   readonly log: Logger
+  /** What functions print goes here. @default the log */
+  readonly sink?: LogSink
   readonly makeId: () => string
   /** Bytes that all containers together may be promised. */
   readonly memory: number
@@ -79,6 +82,7 @@ export async function startNode(options: NodeOptions): Promise<FunctionNode> {
       driver,
       clock,
       log,
+      sink: options.sink ?? lineLog(log),
       makeId,
       total: { memory: options.memory, mcpus: Math.floor(options.cpus * 1_000) },
       maxStarts: options.maxStarts ?? Math.max(2, Math.floor(options.cpus)),

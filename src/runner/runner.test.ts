@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { PassThrough, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { makeDefinition } from '../../test/support/definitions.ts'
 import { FakeContainer } from '../../test/support/stdio-rig.ts'
 import { until } from '../../test/support/until.ts'
 import { systemClock, type VirtualClock, virtualClock } from '../core/clock.ts'
-import type { SluiceError } from '../core/errors.ts'
+import { SluiceError } from '../core/errors.ts'
 import { totalWait } from '../core/headers.ts'
 import { idMaker } from '../core/ids.ts'
+import type { LogLine } from '../core/log-sink.ts'
 import { silentLogger } from '../core/logger.ts'
 import { seededRandom } from '../core/random.ts'
 import { type Container, type Driver, DriverError } from '../drivers/driver.ts'
@@ -44,6 +45,7 @@ function setUp(t: TestContext, mock: Partial<MockOptions> = {}, over: Partial<Ru
     driver,
     clock,
     log: silentLogger,
+    sink: { write: () => {} },
     makeId: idMaker(systemClock, seededRandom(2)),
     fetch: async (ref) => ({ kind: 'image', ref }),
     total: { memory: 4096 * MIB, mcpus: 4_000 },
@@ -328,16 +330,19 @@ test('one container serves as many calls at once as its function allows', async 
 })
 
 /** A driver whose only container is made of streams. */
-function driverOf(fake: FakeContainer): Driver {
+function driverOf(fake: FakeContainer, socket?: string): Driver {
   const inner = mockDriver({ clock: virtualClock(), random: seededRandom(1) })
-  const { stdin, stdout, ended } = fake
+  const { stdin, stdout, stderr, ended } = fake
   const container = {
-    ...{ id: 'FAKE', stdin, stdout, stderr: new PassThrough(), ended, socket: undefined },
+    ...{ id: 'FAKE', stdin, stdout, stderr, ended, socket },
     pause: async () => {},
     resume: async () => {},
     async *stats() {},
     measured: () => [],
-    stop: () => ended,
+    stop: () => {
+      fake.settle({ status: 'killed' })
+      return ended
+    },
     [Symbol.asyncDispose]: async () => {},
   } satisfies Container
   const prepare = async () => ({ run: async () => container, [Symbol.asyncDispose]: async () => {} })
@@ -388,6 +393,49 @@ test('a container that ended while a slot of it was held serves nobody', async (
   await turn()
   runner.release(slot)
   assert.equal(runner.tryAcquire(fn, clock.now()), undefined)
+})
+
+test('a line that a function prints is known by its call, and between calls by its container', async (t) => {
+  const fake = new FakeContainer().listen()
+  const driver = driverOf(fake)
+  const lines: LogLine[] = []
+  const { runner, clock } = setUp(t, {}, { driver, sink: { write: (line) => lines.push(line) } })
+  const fn = makeDefinition({ format: 'http' })
+  const slot = await runner.acquire({ definition: fn, arrived: 0 }, never)
+  const printed = async (text: string) => {
+    fake.stderr.write(`${text}\n`)
+    return until('the line', () => lines.find((line) => line.text === text))
+  }
+  assert.equal((await printed('before')).callId, undefined)
+  const { answer } = runIn(runner, slot)
+  const { at, app, callId, container, shared, stream } = await printed('during')
+  assert.deepEqual(
+    { at, app: app.name, fn: fn.fn.name, callId, shared, stream },
+    { at: clock.wall(), app: 'shop', fn: 'cart', callId: 'CALL', shared: false, stream: 'stderr' },
+  )
+  assert.equal(container, runner.starts()[0]?.container)
+  fake.say('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+  await answer
+  clock.advance(5_000)
+  assert.equal((await printed('after')).callId, undefined)
+})
+
+test('where calls share a container its lines are known by that alone, and say so', async (t) => {
+  const lines: LogLine[] = []
+  const fake = new FakeContainer()
+  const { runner } = setUp(
+    t,
+    {},
+    { driver: driverOf(fake, '/nowhere'), sink: { write: (line) => lines.push(line) } },
+  )
+  const fn = makeDefinition({ concurrency: 2 })
+  const slot = await runner.acquire({ definition: fn, arrived: 0 }, never)
+  const { exchange, answer } = runIn(runner, slot)
+  fake.stderr.write('whose?\n')
+  const line = await until('the line', () => lines[0])
+  assert.deepEqual([line.text, line.callId, line.shared], ['whose?', undefined, true])
+  exchange.abort(new SluiceError('client-gone'))
+  await answer
 })
 
 test('closing a runner refuses what waits and ends what runs', async (t) => {

@@ -1,6 +1,7 @@
 import { type Clock, limit } from '../core/clock.ts'
 import { type ErrorCode, messageOf, SluiceError, shortageOf } from '../core/errors.ts'
 import type { Wait } from '../core/headers.ts'
+import type { LogSink } from '../core/log-sink.ts'
 import type { Logger } from '../core/logger.ts'
 import {
   type Container,
@@ -25,6 +26,8 @@ export interface StartOptions {
   readonly driver: Driver
   readonly clock: Clock
   readonly log: Logger
+  /** What functions print goes here. */
+  readonly sink: LogSink
   readonly makeId: () => string
   /** Where a function's code is: fetches it when it is not here yet. */
   readonly fetch: (image: string, signal: AbortSignal) => Promise<Source>
@@ -55,7 +58,7 @@ export async function startContainer(
   options: StartOptions,
   signal: AbortSignal,
 ): Promise<LiveContainer> {
-  const { driver, clock, fetch, log, prepareTimeout = 600_000 } = options
+  const { driver, clock, fetch, log, sink, prepareTimeout = 600_000 } = options
   const { fn, app } = order.definition
   const fields = {
     container_id: order.id,
@@ -75,8 +78,18 @@ export async function startContainer(
     const container = await cookie.run(signal)
     let live: LiveContainer | undefined
     const stdout = isPiped(fn) ? undefined : container.stdout
-    const output = new Output(stdout, container.stderr, (line, stream) =>
-      log.info({ ...fields, image: fn.image, call_id: live?.callId, user_log: true, stream }, line),
+    const shared = order.definition.concurrency > 1
+    const output = new Output(stdout, container.stderr, (text, stream) =>
+      sink.write({
+        at: clock.wall(),
+        app,
+        fn,
+        container: order.id,
+        callId: live?.callId,
+        shared,
+        stream,
+        text,
+      }),
     )
     const connection = connectionTo(container, order.definition, options.maxResponseHeadSize)
     live = new LiveContainer(container, cookie, output, connection, clock)

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { isId } from '../../src/core/ids.ts'
+import { writeFiles } from '../support/files.ts'
 import {
   call,
   type Deployed,
@@ -13,6 +15,15 @@ import {
 import type { Role } from '../support/sluice.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/until.ts'
+
+/** What functions printed during one call, from the log of a server. */
+const linesOf = (log: string, callId: string | null): string[] =>
+  log
+    .split('\n')
+    .filter((line) => line.includes('"user_log":true'))
+    .map((line) => JSON.parse(line))
+    .filter((line) => line.call_id === callId)
+    .map((line) => line.msg)
 
 describe('what 2017 promised of a call', () => {
   let temp: Awaited<ReturnType<typeof tempDir>>
@@ -114,5 +125,22 @@ describe('what 2017 promised of a call', () => {
         stream: 'stderr',
       },
     )
+  })
+
+  test('of a handler that throws the caller hears where to look, and the stack is there under the id of the call', async () => {
+    const folder = join(temp.path, 'thrower')
+    await writeFiles(folder, {
+      'func.cjs': `module.exports = function charge() { throw new Error('no such customer') }`,
+    })
+    const { url } = await deploy(server, folder)
+    const { status, headers, text } = await call(url, '')
+    const id = headers.get('fn-call-id')
+    const { message, detail } = JSON.parse(text)
+    assert.deepEqual([status, message], [502, 'function failed'])
+    assert.match(detail, new RegExp(`in the log of the node with call_id ${id}`))
+    assert.doesNotMatch(text, /no such customer/)
+    const printed = () => linesOf(server.log(), id)
+    await until('the stack', () => printed().some((line) => line.includes('at charge')))
+    assert.match(printed().join('\n'), /no such customer/)
   })
 })

@@ -9,6 +9,7 @@ import type { FunctionRequest, Receiver, Surroundings, Verdict } from '../../src
 export class FakeContainer {
   readonly stdin: PassThrough
   readonly stdout: PassThrough = new PassThrough()
+  readonly stderr: PassThrough = new PassThrough()
   readonly ended: Promise<RunResult>
   /** All that came in, once {@link listen} was called. */
   heard = ''

@@ -5,6 +5,7 @@ import { SluiceError } from '../../core/errors.ts'
 import { HEADER } from '../../core/headers.ts'
 import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings, Verdict } from './exchange.ts'
 import { Outcome } from './outcome.ts'
+import { headerOf } from './raw-headers.ts'
 import { type Turn, Turns } from './turns.ts'
 
 const TURN = HEADER.turn
@@ -98,6 +99,7 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
   readonly #outcome: Outcome
   /** What an answer has to prove; nothing where the owner vouches for it. */
   readonly #turn: Turn | undefined
+  readonly #callId: string | undefined
   #controller: Dispatcher.DispatchController | undefined
   /** Why the connection is of no more use, though its end has not come. */
   #cut: Error | undefined
@@ -106,6 +108,7 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
 
   constructor(turn: Turn | undefined, request: FunctionRequest, receiver: Receiver, around: Surroundings) {
     this.#turn = turn
+    this.#callId = headerOf(request.headers, HEADER.callId)
     // The container has done nothing wrong by an answer that is too large: its connection is dropped.
     const release = () => this.#release()
     this.#outcome = new Outcome({ request, receiver, around, release, onTooLarge: 'keep' })
@@ -132,7 +135,7 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
     if (status < 200) return
     if (this.#turn && !this.#turn.accepts(headers[TURN]))
       this.abort(invalid('the answer does not prove which call it belongs to'))
-    else if (status === 502) this.#outcome.condemn(new SluiceError('function-failed'))
+    else if (status === 502) this.#outcome.condemn(failed(this.#callId))
     else if (status === 504) this.#outcome.condemn(new SluiceError('timed-out'))
     else if (status !== 200) this.abort(invalid(`the function answered status ${status}`))
     else if (!isPlain(headers['transfer-encoding'])) this.abort(invalid('a transfer coding besides chunked'))
@@ -161,6 +164,12 @@ class HttpStreamExchange implements Exchange, Dispatcher.DispatchHandler {
     this.#controller?.abort(this.#cut)
   }
 }
+
+/** What went wrong is the owner's, in the log; the caller hears where it is. */
+const failed = (callId: string | undefined) =>
+  new SluiceError('function-failed', undefined, {
+    detail: `the function threw, or answered 502; what it printed is in the log of the node with call_id ${callId}`,
+  })
 
 const invalid = (detail: string) => new SluiceError('invalid-response', undefined, { detail })
 
