@@ -1,103 +1,15 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { makeDefinition } from '../../test/support/definitions.ts'
-import { FakeContainer } from '../../test/support/stdio-rig.ts'
+import { call, never, runIn, setUp } from '../../test/support/runner-rig.ts'
 import { until } from '../../test/support/until.ts'
-import { systemClock, type VirtualClock, virtualClock } from '../core/clock.ts'
-import { SluiceError } from '../core/errors.ts'
+import type { VirtualClock } from '../core/clock.ts'
 import { totalWait } from '../core/headers.ts'
-import { idMaker } from '../core/ids.ts'
-import type { LogLine } from '../core/log-sink.ts'
-import { silentLogger } from '../core/logger.ts'
-import { seededRandom } from '../core/random.ts'
-import { type Container, type Driver, DriverError } from '../drivers/driver.ts'
-import { type MockOptions, mockDriver } from '../drivers/mock/mock.ts'
+import { DriverError } from '../drivers/driver.ts'
 import type { Definition } from './definition.ts'
-import type { Exchange } from './protocols/exchange.ts'
-import { type Call, type CallReceiver, Runner, type RunnerOptions, type Slot } from './runner.ts'
+import type { Slot } from './runner.ts'
 
 const MIB = 1024 * 1024
-const never = new AbortController().signal
-
-interface Setup {
-  readonly runner: Runner
-  readonly clock: VirtualClock
-  readonly driver: Driver
-  /** Containers prepared so far. */
-  readonly prepared: () => number
-}
-
-/** A runner over the mock driver on a virtual clock, disposed at the end of the test. */
-function setUp(t: TestContext, mock: Partial<MockOptions> = {}, over: Partial<RunnerOptions> = {}): Setup {
-  const clock = virtualClock()
-  const inner = mockDriver({ clock, random: seededRandom(1), ...mock })
-  let prepared = 0
-  const driver: Driver = {
-    ...inner,
-    prepare(spec, signal) {
-      prepared++
-      return inner.prepare(spec, signal)
-    },
-    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-  }
-  const runner = new Runner({
-    driver,
-    clock,
-    log: silentLogger,
-    sink: { write: () => {} },
-    makeId: idMaker(systemClock, seededRandom(2)),
-    fetch: async (ref) => ({ kind: 'image', ref }),
-    total: { memory: 4096 * MIB, mcpus: 4_000 },
-    maxStarts: 100,
-    ...over,
-  })
-  t.after(async () => {
-    await runner[Symbol.asyncDispose]()
-    await driver[Symbol.asyncDispose]()
-  })
-  return { runner, clock, driver, prepared: () => prepared }
-}
-
-interface Answer {
-  readonly body: string
-  readonly slot: Slot
-  readonly error: SluiceError | undefined
-}
-
-/** Runs one call in a slot and collects its answer. */
-function runIn(runner: Runner, slot: Slot, body = ''): { answer: Promise<Answer>; exchange: Exchange } {
-  const { promise, resolve } = Promise.withResolvers<Answer>()
-  let text = ''
-  const receiver: CallReceiver = {
-    started: () => {},
-    head: () => {},
-    data: (chunk) => {
-      text += chunk
-      return true
-    },
-    end: () => resolve({ body: text, slot, error: undefined }),
-    fail: (error) => resolve({ body: text, slot, error }),
-  }
-  const exchange = runner.run(slot, callOf(body), receiver)
-  return { answer: promise, exchange }
-}
-
-const callOf = (body = ''): Call => ({
-  id: 'CALL',
-  headers: [],
-  deadline: undefined,
-  origin: () => ({ method: 'POST', url: 'http://localhost/invoke/FN', route: '/invoke/FN', params: {} }),
-  body: body === '' ? undefined : Readable.from([body]),
-})
-
-async function call(runner: Runner, definition: Definition, arrived: number, body = ''): Promise<Answer> {
-  const answer = await runIn(runner, await runner.acquire({ definition, arrived }, never), body).answer
-  await turn() // its container is free when what the function says out of turn would have been heard
-  return answer
-}
-
-const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 test('a second call takes the container of the first, and does not wait', async (t) => {
   const { runner, clock, prepared } = setUp(t)
@@ -327,115 +239,6 @@ test('one container serves as many calls at once as its function allows', async 
     answers.map(({ body }) => body),
     ['call 0', 'call 1', 'call 2'],
   )
-})
-
-/** A driver whose only container is made of streams. */
-function driverOf(fake: FakeContainer, socket?: string): Driver {
-  const inner = mockDriver({ clock: virtualClock(), random: seededRandom(1) })
-  const { stdin, stdout, stderr, ended } = fake
-  const container = {
-    ...{ id: 'FAKE', stdin, stdout, stderr, ended, socket },
-    pause: async () => {},
-    resume: async () => {},
-    async *stats() {},
-    measured: () => [],
-    stop: () => {
-      fake.settle({ status: 'killed' })
-      return ended
-    },
-    [Symbol.asyncDispose]: async () => {},
-  } satisfies Container
-  const prepare = async () => ({ run: async () => container, [Symbol.asyncDispose]: async () => {} })
-  return { ...inner, prepare, [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose]() }
-}
-
-test('a caller who reads slowly gets the whole answer of a container that has ended long before', async (t) => {
-  const fake = new FakeContainer().listen()
-  const { runner } = setUp(t, {}, { driver: driverOf(fake) })
-  const slot = await runner.acquire({ definition: makeDefinition({ format: 'default' }), arrived: 0 }, never)
-  const { promise: over, resolve } = Promise.withResolvers<SluiceError | undefined>()
-  let size = 0
-  const exchange = runner.run(slot, callOf(), {
-    started: () => {},
-    head: () => {},
-    data: (chunk) => {
-      size += chunk.length
-      return false
-    },
-    end: () => resolve(undefined),
-    fail: resolve,
-  })
-  const pieces = 64
-  for (let i = 0; i < pieces; i++) fake.say(Buffer.alloc(64 * 1024))
-  fake.exit()
-  await fake.ended
-  await turn()
-  assert.ok(size > 0 && size < pieces * 64 * 1024, 'the answer is on its way')
-  let done = false
-  void over.then(() => {
-    done = true
-  })
-  while (!done) {
-    exchange.resume()
-    await turn()
-  }
-  assert.deepEqual([await over, size], [undefined, pieces * 64 * 1024])
-  await until('the container to be let go', () => runner.resources.used.memory === 0)
-})
-
-test('a container that ended while a slot of it was held serves nobody', async (t) => {
-  const fake = new FakeContainer().listen()
-  const { runner, clock } = setUp(t, {}, { driver: driverOf(fake) })
-  const fn = makeDefinition({ format: 'http' })
-  const slot = await runner.acquire({ definition: fn, arrived: 0 }, never)
-  fake.exit()
-  await fake.ended
-  await turn()
-  runner.release(slot)
-  assert.equal(runner.tryAcquire(fn, clock.now()), undefined)
-})
-
-test('a line that a function prints is known by its call, and between calls by its container', async (t) => {
-  const fake = new FakeContainer().listen()
-  const driver = driverOf(fake)
-  const lines: LogLine[] = []
-  const { runner, clock } = setUp(t, {}, { driver, sink: { write: (line) => lines.push(line) } })
-  const fn = makeDefinition({ format: 'http' })
-  const slot = await runner.acquire({ definition: fn, arrived: 0 }, never)
-  const printed = async (text: string) => {
-    fake.stderr.write(`${text}\n`)
-    return until('the line', () => lines.find((line) => line.text === text))
-  }
-  assert.equal((await printed('before')).callId, undefined)
-  const { answer } = runIn(runner, slot)
-  const { at, app, callId, container, shared, stream } = await printed('during')
-  assert.deepEqual(
-    { at, app: app.name, fn: fn.fn.name, callId, shared, stream },
-    { at: clock.wall(), app: 'shop', fn: 'cart', callId: 'CALL', shared: false, stream: 'stderr' },
-  )
-  assert.equal(container, runner.starts()[0]?.container)
-  fake.say('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
-  await answer
-  clock.advance(5_000)
-  assert.equal((await printed('after')).callId, undefined)
-})
-
-test('where calls share a container its lines are known by that alone, and say so', async (t) => {
-  const lines: LogLine[] = []
-  const fake = new FakeContainer()
-  const { runner } = setUp(
-    t,
-    {},
-    { driver: driverOf(fake, '/nowhere'), sink: { write: (line) => lines.push(line) } },
-  )
-  const fn = makeDefinition({ concurrency: 2 })
-  const slot = await runner.acquire({ definition: fn, arrived: 0 }, never)
-  const { exchange, answer } = runIn(runner, slot)
-  fake.stderr.write('whose?\n')
-  const line = await until('the line', () => lines[0])
-  assert.deepEqual([line.text, line.callId, line.shared], ['whose?', undefined, true])
-  exchange.abort(new SluiceError('client-gone'))
-  await answer
 })
 
 test('closing a runner refuses what waits and ends what runs', async (t) => {
