@@ -81,7 +81,6 @@ test('every part imports only what the table allows', () => {
 
 /** Still to be untangled; a line goes when its circle has gone. */
 const CIRCLES = [
-  'cli/commands.ts cli/demo.ts cli/demo/demo.ts cli/run.ts',
   'drivers/archive/config.ts drivers/archive/manifest.ts drivers/archive/place.ts drivers/archive/refuse.ts',
   'drivers/cgroup/cgroup.ts drivers/cgroup/limits.ts drivers/cgroup/site.ts',
   'drivers/runtime/parts.ts drivers/runtime/runtime.ts drivers/runtime/version.ts',

@@ -2,7 +2,8 @@ import { Command, Option } from 'commander'
 import { messageOf } from '../core/errors.ts'
 import { DRIVER_CHOICES, type DriverChoice } from '../core/words.ts'
 import { type CommandFactory, withExamples } from './command.ts'
-import { paint, print } from './io.ts'
+import type { DemoReport } from './demo/demo.ts'
+import { type Io, paint, print } from './io.ts'
 
 interface Options {
   readonly driver: DriverChoice
@@ -26,7 +27,7 @@ export const demoCommand: CommandFactory = (io) =>
         try {
           const report = await runDemo(io, driver, screen)
           if (json) print(io, JSON.stringify(report))
-          else print(io, paint(io, 'stdout', 'green', '\nAll as promised. Next: ./sluice start'))
+          else tellEnd(io, report)
         } catch (error) {
           if (json) print(io, JSON.stringify({ ok: false, error: messageOf(error) }))
           throw error
@@ -35,3 +36,16 @@ export const demoCommand: CommandFactory = (io) =>
     'sluice demo',
     'sluice demo --json',
   )
+
+function tellEnd(io: Io, { contention, unjudged }: DemoReport): void {
+  const line = (text: string) =>
+    print(io, paint(io, 'stdout', unjudged.length > 0 ? 'yellow' : 'green', text))
+  if (unjudged.length === 0) line('\nAll as promised.')
+  else {
+    line('\nThis machine is busy, so this was not judged:')
+    for (const text of unjudged) print(io, `  ${text}`)
+    print(io, `  (a piece of work took ${contention} times its CPU time; try again when it is quiet)`)
+    print(io, 'No call failed and the load was spread, as promised.')
+  }
+  print(io, 'Next: sluice start')
+}

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { stayAlive, systemClock } from '../core/clock.ts'
 import { INTERRUPTED, run } from './run.ts'
 
