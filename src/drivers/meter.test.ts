@@ -18,7 +18,7 @@ test('CPU is told in percent of one CPU since the sample before', () => {
   const clock = virtualClock(1_000)
   let used = 0
   const read = meter({
-    group: { sample: () => ({ cpu_user: used, cpu_kernel: 100e6 }) },
+    group: { sample: () => ({ cpu_user: used, cpu_kernel: 100e6 }), peak: () => undefined },
     ...{ pid: process.pid, ownNetwork: false, clock, startedAt: clock.now() },
   })
   clock.advance(1_000)
@@ -33,15 +33,37 @@ test('CPU is told in percent of one CPU since the sample before', () => {
 test('the machine’s network is not measured as the container’s', () => {
   const read = (ownNetwork: boolean) =>
     meter({
-      group: { sample: () => ({}) },
+      group: { sample: () => ({}), peak: () => undefined },
       ...{ pid: process.pid, ownNetwork, clock: virtualClock(), startedAt: 0 },
     })()
   assert.deepEqual(Object.keys(read(false) ?? {}), ['cpu_total'])
   assert.deepEqual(Object.keys(read(true) ?? {}), ['net_rx', 'net_tx', 'cpu_total'])
 })
 
+test('the last sample is whole: the most memory that it had, and its network as it was seen last', () => {
+  const clock = virtualClock(1_000)
+  const read = (pid: number) =>
+    meter({
+      group: { sample: () => ({ mem_usage: 5, cpu_user: 7, cpu_kernel: 0 }), peak: () => 100 },
+      ...{ pid, ownNetwork: true, clock, startedAt: clock.now() },
+    })
+  const alive = read(process.pid)
+  const { net_rx } = alive() ?? {}
+  assert.deepEqual(Object.keys(alive('last') ?? {}), [
+    'mem_usage',
+    'cpu_user',
+    'cpu_kernel',
+    'net_rx',
+    'net_tx',
+    'cpu_total',
+  ])
+  assert.equal(alive()?.['mem_usage'], 5)
+  assert.equal(alive('last')?.['mem_usage'], 100)
+  assert.ok(net_rx !== undefined && (alive('last')?.['net_rx'] as number) >= net_rx)
+})
+
 test('there is no sample of one that is gone', () => {
-  const gone = { sample: () => undefined }
+  const gone = { sample: () => undefined, peak: () => undefined }
   const read = meter({
     group: gone,
     ...{ pid: process.pid, ownNetwork: true, clock: virtualClock(), startedAt: 0 },

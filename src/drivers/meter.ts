@@ -4,7 +4,7 @@ import type { Cgroup } from './cgroup/cgroup.ts'
 import type { Stat } from './driver.ts'
 
 export interface MeterOptions {
-  readonly group: Pick<Cgroup, 'sample'>
+  readonly group: Pick<Cgroup, 'sample' | 'peak'>
   /** The container's first process. */
   readonly pid: number
   /** It has a network of its own: the machine's would be everybody's. */
@@ -14,21 +14,27 @@ export interface MeterOptions {
   readonly startedAt: number
 }
 
+/** `last`: of one whose processes have ended; then its memory is the most that it ever had. */
+export type Meter = (last?: 'last') => Stat['metrics'] | undefined
+
 /** Reads a container's metrics, each time with the CPU it used since the time before; `undefined` once it is gone. */
-export function meter(options: MeterOptions): () => Stat['metrics'] | undefined {
+export function meter(options: MeterOptions): Meter {
   const { group, pid, ownNetwork, clock } = options
   let at = options.startedAt
   let used = 0
-  return () => {
+  let network: ReturnType<typeof readNetwork>
+  return (last) => {
     const sample = group.sample()
-    const network = ownNetwork ? readNetwork(pid) : {}
-    if (!sample || !network) return undefined
+    // Its network goes with its processes: at the end it is as it was seen last.
+    if (ownNetwork) network = readNetwork(pid) ?? (last && network)
+    if (!sample || (ownNetwork && !network)) return undefined
+    const mem_usage = Math.max(sample['mem_usage'] ?? 0, (last && group.peak()) ?? 0)
     const now = clock.now()
     const usedNow = (sample['cpu_user'] ?? 0) + (sample['cpu_kernel'] ?? 0)
     const cpu_total = now > at ? ((usedNow - used) / 1e6 / (now - at)) * 100 : 0
     at = now
     used = usedNow
-    return { ...sample, ...network, cpu_total }
+    return { ...sample, ...(mem_usage > 0 && { mem_usage }), ...network, cpu_total }
   }
 }
 

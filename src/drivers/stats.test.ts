@@ -100,12 +100,12 @@ describe('average', () => {
     assert.equal(average([one as Stat]), one)
   })
 
-  test('a metric that is missing counts as nothing', () => {
+  test('a metric is the mean of the samples that have it', () => {
     const timestamp = new Date(BASE)
     const samples = [
       { timestamp, metrics: { a: 4 } },
       { timestamp, metrics: { b: 3 } },
     ]
-    assert.deepEqual(average(samples)?.metrics, { a: 2, b: 1 })
+    assert.deepEqual(average(samples)?.metrics, { a: 4, b: 3 })
   })
 })

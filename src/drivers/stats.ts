@@ -1,15 +1,16 @@
 import type { Stat } from './driver.ts'
 
 /**
- * The mean of samples, or `undefined` of none. A metric that a sample lacks counts 0 there; metrics are rounded down
- * to whole numbers, times to the millisecond.
+ * The mean of samples, or `undefined` of none; of each metric over those that have it. Metrics are rounded down to
+ * whole numbers, times to the millisecond.
  */
 export function average(samples: readonly Stat[]): Stat | undefined {
   if (samples.length <= 1) return samples[0]
-  const sums = new Map<string, number>()
+  const values = new Map<string, number[]>()
   for (const { metrics } of samples)
-    for (const [name, value] of Object.entries(metrics)) sums.set(name, (sums.get(name) ?? 0) + value)
-  const metrics = Object.fromEntries([...sums].map(([name, sum]) => [name, Math.floor(sum / samples.length)]))
+    for (const [name, value] of Object.entries(metrics))
+      values.set(name, [...(values.get(name) ?? []), value])
+  const metrics = Object.fromEntries([...values].map(([name, all]) => [name, Math.floor(meanOf(all))]))
   return { timestamp: meanTime(samples), metrics }
 }
 
@@ -32,6 +33,9 @@ export function decimate(max: number, stats: readonly Stat[]): readonly Stat[] {
   }
   return means
 }
+
+const meanOf = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
 
 const NANOS = 1_000_000n
 

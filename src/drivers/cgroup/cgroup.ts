@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import { type GroupDirs, groupOf, type Mounts, readMounts, topsOf } from '../../host/hierarchies.ts'
 import { DriverError } from '../driver.ts'
-import { readOomKills, readSample } from './counters.ts'
+import { readOomKills, readPeak, readSample } from './counters.ts'
 import { type GroupLimit, setLimits } from './limits.ts'
 import { freeze, kill, removeDirs, thaw } from './processes.ts'
 import { openSite, type Site } from './site.ts'
@@ -67,6 +67,8 @@ export interface GroupCounters {
    * tells, summed up since the group was made; `undefined` once it is gone.
    */
   sample(): Record<string, number> | undefined
+  /** The most memory that it has had at once, in bytes; `undefined` where the kernel does not tell (v2 before 5.19). */
+  peak(): number | undefined
 }
 
 export interface CgroupOptions {
@@ -196,6 +198,7 @@ function countersOf(dirs: GroupDirs): GroupCounters {
       return kills
     },
     sample: () => readSample(dirs),
+    peak: () => readPeak(dirs),
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { tempDir } from '../../../test/support/temp.ts'
 import type { GroupDirs } from '../../host/hierarchies.ts'
-import { readOomKills, readSample } from './counters.ts'
+import { readOomKills, readPeak, readSample } from './counters.ts'
 
 type Files = Readonly<Record<string, string>>
 
@@ -49,6 +49,13 @@ const SAMPLE = {
   cpu_user: 3_000_000,
   cpu_kernel: 2_000_000,
 }
+
+test('the most memory that a group has had is told by both', async () => {
+  const v1 = { memory: { 'memory.max_usage_in_bytes': '4096\n' } }
+  assert.equal(await reading({ unified: { 'memory.peak': '8192\n' } }, readPeak), 8192)
+  assert.equal(await reading(v1, readPeak), 4096)
+  assert.equal(await reading({ unified: {} }, readPeak), undefined)
+})
 
 test('a v2 group is measured', async () => {
   assert.deepEqual(await reading({ unified: UNIFIED }, readSample), SAMPLE)

@@ -17,6 +17,10 @@ export function readSample(dirs: GroupDirs): Record<string, number> | undefined 
   return known.length === 0 ? undefined : Object.fromEntries(known)
 }
 
+/** Bytes; `undefined` when the group has gone, or the kernel does not tell. */
+export const readPeak = ({ memory, unified }: GroupDirs): number | undefined =>
+  number(memory ? read(memory, 'memory.max_usage_in_bytes') : read(unified, 'memory.peak'))
+
 type Metrics = Record<string, number | undefined>
 
 function readMemory({ memory, unified }: GroupDirs): Metrics {

@@ -57,6 +57,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
   const verdict: Verdict = { reason: undefined, outOfMemory: false, startedAt: clock.now() }
   let first: Identity | undefined
   let uplink: Uplink | undefined
+  let sampler: Sampler | undefined
   let over = false
   let killing: Promise<void> | undefined
 
@@ -70,6 +71,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     over = true
     await kill()
     await uplink?.[Symbol.asyncDispose]()
+    sampler?.last()
     if (group && group.oomKills() > 0) verdict.outOfMemory = true
     await Promise.race([launched.drained, sleep(clock, DRAIN)])
     output.ended(clock)
@@ -97,14 +99,14 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     verdict.outOfMemory = true
     void kill()
   }
+  if (group)
+    sampler = sampleBox({ ...options, group, pid: first.pid, startedAt: verdict.startedAt, ended, watch })
   return {
     pid: first.pid,
     startedAt: verdict.startedAt,
     stdin: launched.stdin,
     output,
-    measurements: group
-      ? measureBox({ ...options, group, pid: first.pid, startedAt: verdict.startedAt, ended, watch })
-      : noMeasurements(),
+    measurements: sampler?.measurements ?? noMeasurements(),
     ended,
     stop(why) {
       if (!over) {
@@ -163,16 +165,30 @@ interface MeasureOptions {
   readonly watch: () => void
 }
 
-function measureBox({ room, watch, ended, ...options }: MeasureOptions): Measurements {
+interface Sampler {
+  readonly measurements: Measurements
+  /** Takes one more, of what has ended and is still there to be read. */
+  last(): void
+}
+
+function sampleBox({ room, watch, ended, ...options }: MeasureOptions): Sampler {
+  const { clock } = options
   const read = meter({ ...options, ownNetwork: room.network !== 'host' })
-  return measure({
-    clock: options.clock,
+  const measurements = measure({
+    clock,
     ended,
     read() {
       watch()
       return read()
     },
   })
+  return {
+    measurements,
+    last() {
+      const metrics = read('last')
+      if (metrics) measurements.add({ timestamp: new Date(clock.wall()), metrics })
+    },
+  }
 }
 
 function noMeasurements(): Measurements {

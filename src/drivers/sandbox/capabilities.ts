@@ -1,4 +1,5 @@
 import type { CgroupTree } from '../cgroup/cgroup.ts'
+import { NO_CORE_LIMIT } from '../core-limit.ts'
 import { type Capabilities, METRICS, NETWORKS } from '../driver.ts'
 
 /** What of the sandbox this machine has. */
@@ -14,6 +15,8 @@ export interface Found {
   readonly unconnected: string | undefined
   /** There is somebody whom it could ask for names. */
   readonly names: boolean
+  /** What crashes is written to no file. */
+  readonly coreLimited: boolean
 }
 
 export function capabilitiesOf(found: Found): Capabilities {
@@ -54,7 +57,7 @@ const LOST = {
   pids: 'the number of processes is not limited',
 } as const
 
-function warningsOf({ tree, users, filter, unconnected, names }: Found): string[] {
+function warningsOf({ tree, users, filter, unconnected, names, coreLimited }: Found): string[] {
   const warnings: string[] = []
   const lost = (['memory', 'cpu', 'pids'] as const).filter((limit) => !tree?.limits.includes(limit))
   if (lost.length > 0)
@@ -74,6 +77,7 @@ function warningsOf({ tree, users, filter, unconnected, names }: Found): string[
     warnings.push(
       'Functions with a network can resolve no names: all servers in /etc/resolv.conf are on the loopback of this machine.',
     )
+  if (!coreLimited) warnings.push(NO_CORE_LIMIT)
   if (tree && !tree.killsAtOnce)
     warnings.push(
       'The kernel cannot end a control group at once (before 5.14): a forking function ends in rounds.',

@@ -11,7 +11,7 @@ import type { Users } from './users.ts'
 
 /** What all containers of a driver share. */
 export interface Machine
-  extends Pick<LaunchOptions, 'bwrap' | 'filter' | 'masks' | 'inherited'>,
+  extends Pick<LaunchOptions, 'bwrap' | 'prefix' | 'filter' | 'masks' | 'inherited'>,
     Pick<Surroundings, 'runtime' | 'images' | 'reads'> {
   /** The folder of all containers. */
   readonly root: string

@@ -52,7 +52,13 @@ describe('a node of its own', { skip: canSandbox() }, () => {
   /** One with one container. `descriptor` is its descriptor 20. */
   const startNode = (
     then: string,
-    { spec = `specOf('stubborn')`, user = {}, descriptor = 'ignore', parts = '{}' }: NodeOptions = {},
+    {
+      spec = `specOf('stubborn')`,
+      user = {},
+      descriptor = 'ignore',
+      parts = '{}',
+      before = 'true',
+    }: NodeOptions = {},
   ) => {
     const here = (path: string) => JSON.stringify(join(import.meta.dirname, path))
     const script = `
@@ -70,11 +76,15 @@ describe('a node of its own', { skip: canSandbox() }, () => {
       const container = await cookie.run(never)
       ${then}`
     const between = Array.from({ length: 17 }, () => 'ignore' as const)
-    return spawn(process.execPath, ['--input-type=module', '-e', script], {
-      ...user,
-      cwd: '/',
-      stdio: ['ignore', 'pipe', 'inherit', ...between, descriptor],
-    })
+    return spawn(
+      'sh',
+      ['-c', `${before}; exec "$@"`, 'sh', process.execPath, '--input-type=module', '-e', script],
+      {
+        ...user,
+        cwd: '/',
+        stdio: ['ignore', 'pipe', 'inherit', ...between, descriptor],
+      },
+    )
   }
 
   /** Starts one, waits until its container is ready, and kills it. @returns how many of its processes still run */
@@ -175,6 +185,15 @@ describe('a node of its own', { skip: canSandbox() }, () => {
     })
   })
 
+  test('may write core files: its functions may not', async () => {
+    const spec = `specOf('upper', { mode: 'cold', command: ['sh', '-c', 'ulimit -c; ulimit -c unlimited; ulimit -c'] })`
+    const node = startNode('console.log((await complete(container)).stdout)', {
+      spec,
+      before: 'ulimit -c unlimited',
+    })
+    assert.equal((await text(node.stdout as Readable)).trim(), '0\n0')
+  })
+
   test('inherited a descriptor: it goes no further', async () => {
     await using file = await openFile(join(data.path, 'secret'), 'w')
     const spec = `specOf('upper', { mode: 'cold', command: ['ls', '-l', '/proc/self/fd'] })`
@@ -209,6 +228,8 @@ interface NodeOptions {
   readonly user?: { readonly uid?: number; readonly gid?: number }
   readonly descriptor?: number | 'ignore'
   readonly parts?: string
+  /** Of the shell that starts it. */
+  readonly before?: string
 }
 
 function runs({ pid, startTime }: Identity): boolean {

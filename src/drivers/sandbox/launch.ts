@@ -10,6 +10,8 @@ import type { User } from './users.ts'
 
 export interface LaunchOptions {
   readonly bwrap: string
+  /** What goes before bubblewrap and becomes it. */
+  readonly prefix: readonly string[]
   readonly room: Room
   readonly argv: readonly string[]
   readonly mode: ContainerMode
@@ -92,11 +94,17 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
   }
 }
 
-function start({ bwrap, room, argv, mode, user, filter, inherited }: LaunchOptions): ChildProcess {
-  const line = [...confinement(room, filter !== undefined), '--', ...argv]
+function start({ bwrap, prefix, room, argv, mode, user, filter, inherited }: LaunchOptions): ChildProcess {
+  const [program, ...line] = [
+    ...prefix,
+    bwrap,
+    ...confinement(room, filter !== undefined),
+    '--',
+    ...argv,
+  ] as [string, ...string[]]
   const pipes = ['pipe', 'pipe', 'pipe', filter ? 'pipe' : (inherited[FILTER_FD - 3] ?? 'ignore')] as const
   try {
-    return spawn(bwrap, line, {
+    return spawn(program, line, {
       ...user,
       env: {},
       cwd: '/',

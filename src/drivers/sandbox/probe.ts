@@ -13,7 +13,8 @@ import { findBarrier } from './reach.ts'
 import { makeMountPoint } from './rootfs.ts'
 import type { User } from './users.ts'
 
-export interface ProbeOptions extends Pick<LaunchOptions, 'bwrap' | 'filter' | 'masks' | 'inherited'> {
+export interface ProbeOptions
+  extends Pick<LaunchOptions, 'bwrap' | 'prefix' | 'filter' | 'masks' | 'inherited'> {
   /** The folder of all containers. */
   readonly root: string
   /** The rootfs of bundles; without one, an empty folder will do. */

@@ -3,56 +3,20 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { chmod, copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { canSandbox } from '../../../test/support/sandbox.ts'
-import { buildRigRuntime } from '../../../test/support/sandbox-rig.ts'
-import { tempDir } from '../../../test/support/temp.ts'
-import { systemClock } from '../../core/clock.ts'
+import { sandboxSuite } from '../../../test/support/sandbox-suite.ts'
 import type { ImageFolder } from '../archive/archive.ts'
-import { openCgroups } from '../cgroup/cgroup.ts'
-import { call, complete, never, processesLeft, specOf } from '../contract/support.ts'
-import type { Container, ContainerSpec, Cookie, Driver } from '../driver.ts'
-import type { Runtime } from '../runtime/runtime.ts'
-import { findBubblewrap } from './bubblewrap.ts'
-import { openSandboxDriver, type Parts, type SandboxDriverOptions } from './sandbox.ts'
+import { call, complete, never, specOf } from '../contract/support.ts'
+import type { ContainerSpec } from '../driver.ts'
 import { seccompFilter } from './seccomp.ts'
-import { findUplink } from './uplink.ts'
 
 const root = process.getuid?.() === 0
 const onlyRoot = root ? false : 'run as root'
-const real: Parts = { findBubblewrap, findUplink, openCgroups, seccompFilter }
 
 describe('the sandbox driver', { skip: canSandbox() }, () => {
-  let shared: Awaited<ReturnType<typeof tempDir>>
-  let runtime: Runtime
-  let data: Awaited<ReturnType<typeof tempDir>>
-  let driver: Driver
-
-  const open = (options: Partial<SandboxDriverOptions> = {}, parts: Partial<Parts> = {}): Promise<Driver> =>
-    openSandboxDriver({ dataDir: data.path, clock: systemClock, runtime, ...options }, { ...real, ...parts })
-  const prepare = (spec: ContainerSpec): Promise<Cookie> => driver.prepare(spec, never)
-  const start = async (spec: ContainerSpec): Promise<Container> => (await prepare(spec)).run(never)
-  const shell = (script: string, changes: Partial<ContainerSpec> = {}) =>
-    specOf('upper', { mode: 'cold', command: ['sh', '-c', script], ...changes })
-  const run = async (script: string, changes: Partial<ContainerSpec> = {}) =>
-    complete(await start(shell(script, changes)))
-  const folders = () => readdirSync(join(data.path, 'sandbox'))
-
-  before(async () => {
-    shared = await tempDir()
-    runtime = await buildRigRuntime(shared.path)
-  })
-  after(() => shared[Symbol.asyncDispose]())
-  beforeEach(async () => {
-    data = await tempDir()
-    driver = await open()
-  })
-  afterEach(async () => {
-    await driver[Symbol.asyncDispose]()
-    assert.deepEqual(processesLeft(), [])
-    assert.deepEqual(folders(), [])
-    await data[Symbol.asyncDispose]()
-  })
+  const suite = sandboxSuite()
+  const { folders, open, prepare, run, shell, start } = suite
 
   describe('what stands around a function', () => {
     test('it has no capabilities, gains none, and its calls are filtered', async (t) => {
@@ -84,13 +48,17 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
     })
 
     test('from its first instruction on it is in its control group', async (t) => {
-      if (!driver.capabilities.limits.includes('memory')) return t.skip('no control groups: run as root')
+      if (!suite.driver.capabilities.limits.includes('memory'))
+        return t.skip('no control groups: run as root')
       const spec = shell('cat /proc/self/cgroup; read line')
       const container = await start(spec)
       const [groups] = await once(container.stdout, 'data')
-      const pids = processesOf(spec.id)
-      assert.ok(pids.length > 0)
-      for (const pid of pids) assert.match(read(`/proc/${pid}/cgroup`), new RegExp(`/${spec.id}$`, 'm'))
+      // One that has ended meanwhile has none.
+      const all = processesOf(spec.id)
+        .map((pid) => read(`/proc/${pid}/cgroup`))
+        .filter((text) => text !== '')
+      assert.ok(all.length > 0)
+      for (const text of all) assert.match(text, new RegExp(`/${spec.id}$`, 'm'))
       // It sees none above the one in which its namespaces were made.
       for (const line of String(groups).trim().split('\n')) assert.match(line, /:\/$/)
     })
@@ -179,7 +147,7 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
     test('a bundle that its user could not read is copied, and the copy goes with it', {
       skip: onlyRoot,
     }, async () => {
-      const dir = join(data.path, 'private')
+      const dir = join(suite.dataDir, 'private')
       await mkdir(join(dir, 'lib'), { recursive: true, mode: 0o700 })
       await writeFile(join(dir, 'func.js'), 'module.exports = () => require("./lib/a")', { mode: 0o600 })
       await writeFile(join(dir, 'lib', 'a.js'), 'module.exports = "read"', { mode: 0o600 })
@@ -187,18 +155,18 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
       await using cookie = await prepare(spec)
       assert.equal((await call(await cookie.run(never))).body, 'read')
       const [folder] = folders()
-      const { mode } = statSync(join(data.path, 'sandbox', folder as string, 'bundle', 'lib', 'a.js'))
+      const { mode } = statSync(join(suite.dataDir, 'sandbox', folder as string, 'bundle', 'lib', 'a.js'))
       assert.equal(mode & 0o777, 0o640)
     })
 
     test('a bundle that it can read lies where it is', async () => {
       await using _cookie = await prepare(specOf('echo'))
       const [folder] = folders()
-      assert.deepEqual(await readdir(join(data.path, 'sandbox', folder as string)), ['hosts'])
+      assert.deepEqual(await readdir(join(suite.dataDir, 'sandbox', folder as string)), ['hosts'])
     })
 
     test('a volume that its user cannot use is refused, and says why', { skip: onlyRoot }, async () => {
-      const source = join(data.path, 'volume')
+      const source = join(suite.dataDir, 'volume')
       await mkdir(source, { mode: 0o700 })
       const volume = { source, target: '/data', readOnly: false }
       const refused = () =>
@@ -223,7 +191,7 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
     })
 
     test('a volume may lie in the temporary folder', async () => {
-      const volumes = [{ source: runtime.dir, target: '/tmp/data/x', readOnly: true }]
+      const volumes = [{ source: suite.runtime.dir, target: '/tmp/data/x', readOnly: true }]
       assert.match((await run('ls /tmp/data/x; : > /tmp/data/x/y', { volumes })).stderr, /Read-only/)
     })
 
@@ -238,10 +206,10 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
     })
 
     test('a rootfs that is gone when it starts is no fault of the function', async () => {
-      const images = await handMadeImage(data.path)
+      const images = await handMadeImage(suite.dataDir)
       await using other = await open({ images })
       const cookie = await other.prepare(specOf('echo', { source: { kind: 'image', ref: 'tiny' } }), never)
-      await rm(join(data.path, 'rootfs'), { recursive: true })
+      await rm(join(suite.dataDir, 'rootfs'), { recursive: true })
       await assert.rejects(cookie.run(never), { fault: 'unavailable', message: /Can't find source path/ })
       assert.deepEqual(folders(), [])
     })
@@ -257,7 +225,7 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
     })
 
     test('an image brings its own entry, environment and folder, and lacks what is mounted', async () => {
-      await using other = await open({ images: await handMadeImage(data.path) })
+      await using other = await open({ images: await handMadeImage(suite.dataDir) })
       const cold: ContainerSpec = specOf('upper', { mode: 'cold', source: { kind: 'image', ref: 'tiny' } })
       const complete1 = async (spec: ContainerSpec) => {
         await using cookie = await other.prepare(spec, never)
@@ -268,136 +236,6 @@ describe('the sandbox driver', { skip: canSandbox() }, () => {
       assert.equal(stdout, 'bin\ndev\netc\nproc\ntmp\nwork\n')
     })
   })
-
-  describe('the end of one', () => {
-    test('takes along what it left in the background', async () => {
-      const { result } = await run('sleep 100 & setsid sleep 100 & exit 3')
-      assert.equal(result.exitCode, 3)
-      assert.deepEqual(processesLeft(), [])
-    })
-
-    test('a child that runs out of memory ends all of it, though its parent goes on', async (t) => {
-      if (!driver.capabilities.limits.includes('memory')) return t.skip('no control groups: run as root')
-      const hog = 'node -e "const all = []; for (;;) all.push(Buffer.alloc(1e6, 1))"'
-      const { result } = await run(`${hog}; sleep 100`, { memory: 64 * 1024 ** 2 })
-      assert.deepEqual([result.status, result.oom, result.error], ['killed', true, 'out of memory error'])
-    })
-
-    test('users for containers are given back', { skip: onlyRoot }, async () => {
-      const uids = { first: 300_000, count: 1 }
-      await using other = await open({ dataDir: await folderOf('one'), uids })
-      const cookie = await other.prepare(shell('true'), never)
-      await assert.rejects(other.prepare(shell('true'), never), { fault: 'no-room' })
-      await cookie[Symbol.asyncDispose]()
-      await using _next = await other.prepare(shell('true'), never)
-    })
-  })
-
-  describe('on a machine that lacks', () => {
-    test('bubblewrap it does not start, and says what to install', async () => {
-      const none = open({}, { findBubblewrap: () => undefined })
-      await assert.rejects(none, { fault: 'unavailable', message: /needs bubblewrap/ })
-    })
-
-    test('user namespaces it does not start, and says what bubblewrap says', async () => {
-      const fake = join(data.path, 'bwrap')
-      await writeFile(fake, '#!/bin/sh\necho "bwrap: No permissions to create new namespace" >&2\nexit 1\n', {
-        mode: 0o755,
-      })
-      const none = open({ dataDir: await folderOf('other') }, { findBubblewrap: () => fake })
-      await assert.rejects(none, {
-        fault: 'unavailable',
-        message: /here: No permissions to create new namespace$/,
-      })
-    })
-
-    test('users for containers it does not start', { skip: onlyRoot }, async () => {
-      const none = open({ dataDir: await folderOf('other'), uids: { first: 0, count: 10 } })
-      await assert.rejects(none, { fault: 'unavailable', message: /without root/ })
-    })
-
-    test('a way to its folder it does not start, and names what is in the way', {
-      skip: onlyRoot,
-    }, async () => {
-      const closed = await folderOf('closed')
-      await chmod(closed, 0o700)
-      const none = open({ dataDir: join(closed, 'data') })
-      await assert.rejects(none, (error: Error) => error.message.includes(`pass through ${closed}:`))
-    })
-
-    test('what a network of its own takes, a function that asks for one is refused, and why', async () => {
-      const findUplink = () => ({ missing: 'install slirp4netns' })
-      await using other = await open({ dataDir: await folderOf('other') }, { findUplink })
-      assert.deepEqual(other.capabilities.networks, ['none', 'host'])
-      assert.match(other.capabilities.warnings.join(), /no network here.*: install slirp4netns\./)
-      await assert.rejects(other.prepare(shell('true', { network: 'outbound' }), never), {
-        fault: 'unsupported',
-        message: 'the sandbox driver gives no network here: install slirp4netns',
-      })
-    })
-
-    test('a device for networks it says what the uplink says', async () => {
-      const fake = join(data.path, 'slirp4netns')
-      await writeFile(fake, '#!/bin/sh\necho "open(/dev/net/tun): No such device" >&2\nexit 1\n', {
-        mode: 0o755,
-      })
-      const tools = findUplink()
-      if ('missing' in tools) throw new Error(tools.missing)
-      const options = { dataDir: await folderOf('other') }
-      await using other = await open(options, { findUplink: () => ({ ...tools, slirp: fake }) })
-      await assert.rejects(other.prepare(shell('true', { network: 'outbound' }), never), {
-        fault: 'unsupported',
-        message: /network of its own: open\(\/dev\/net\/tun\): No such device$/,
-      })
-    })
-
-    test('a filter for its processor it says so', async () => {
-      await using other = await open({ dataDir: await folderOf('other') }, { seccompFilter: () => undefined })
-      assert.equal(other.capabilities.isolates.includes('calls'), false)
-      assert.match(other.capabilities.warnings.join(), /no filter of system calls/)
-    })
-
-    describe('control groups', () => {
-      let other: Driver
-      beforeEach(async () => {
-        other = await open({ dataDir: await folderOf('other') }, { openCgroups: async () => undefined })
-      })
-      afterEach(() => other[Symbol.asyncDispose]())
-
-      test('it says what that means', () => {
-        const { limits, pause, measures, options, warnings } = other.capabilities
-        assert.deepEqual(
-          [limits, pause, measures, options.includes('cpuShares')],
-          [['disk'], false, [], false],
-        )
-        assert.match(
-          warnings.join(),
-          /memory is not limited.*CPU time is not limited.*processes is not limited/,
-        )
-      })
-
-      test('a call is answered, and the end takes everything along', async () => {
-        await using cookie = await other.prepare(specOf('stubborn'), never)
-        const container = await cookie.run(never)
-        assert.equal((await call(container)).body, 'still here')
-        assert.equal((await container.stop('timeout')).status, 'timeout')
-        assert.deepEqual(processesLeft(), [])
-      })
-
-      test('one cannot be paused, and has no samples', async () => {
-        await using cookie = await other.prepare(specOf('echo'), never)
-        const container = await cookie.run(never)
-        await assert.rejects(container.pause(never), { fault: 'unsupported' })
-        for await (const _ of container.stats(never)) assert.fail('a sample')
-      })
-    })
-  })
-
-  const folderOf = async (name: string) => {
-    const dir = join(data.path, name)
-    await mkdir(dir, { mode: 0o711 })
-    return dir
-  }
 })
 
 /** An image of a shell, which has none of the folders that things are mounted at. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import type { ImageFolder } from '../archive/archive.ts'
 import { type CgroupTree, openCgroups } from '../cgroup/cgroup.ts'
+import { findCoreLimit } from '../core-limit.ts'
 import { type Driver, DriverError } from '../driver.ts'
 import { shieldInherited } from '../inherited.ts'
 import { driverOf } from '../lifecycle.ts'
@@ -54,7 +55,7 @@ export function sandboxDriver(options: SandboxDriverOptions): Promise<Driver> {
 /** With other parts, for the tests of what it does without one. */
 export async function openSandboxDriver(options: SandboxDriverOptions, parts: Parts): Promise<Driver> {
   await using undo = new AsyncDisposableStack()
-  const { machine, unconnected } = await openMachine(options, parts, undo)
+  const { machine, unconnected, coreLimited } = await openMachine(options, parts, undo)
   const capabilities = capabilitiesOf({
     bundles: options.runtime !== undefined,
     images: options.images !== undefined,
@@ -62,6 +63,7 @@ export async function openSandboxDriver(options: SandboxDriverOptions, parts: Pa
     users: machine.users !== undefined,
     filter: machine.filter !== undefined,
     unconnected,
+    coreLimited,
     names: readNames().servers.length > 0,
   })
   const hold = undo.move()
@@ -79,7 +81,7 @@ async function openMachine(
   options: SandboxDriverOptions,
   parts: Parts,
   undo: AsyncDisposableStack,
-): Promise<{ machine: Machine; unconnected: string | undefined }> {
+): Promise<{ machine: Machine; unconnected: string | undefined; coreLimited: boolean }> {
   const { clock, runtime, images, reach = {} } = options
   checkReach(reach)
   const bwrap = parts.findBubblewrap()
@@ -95,8 +97,10 @@ async function openMachine(
   await reapFolders(root, clock)
   const users = process.getuid?.() === 0 ? openUsers({ ...(options.uids ?? UIDS), owner: root }) : undefined
   const shield = undo.use(shieldInherited())
+  const coreLimit = await findCoreLimit()
   const machine = {
     ...{ root, clock, bwrap, tree, users, runtime, images },
+    prefix: coreLimit ?? [],
     filter: parts.seccompFilter(process.arch),
     masks: maskProc(),
     inherited: shield.stdio,
@@ -109,7 +113,11 @@ async function openMachine(
       : (pid, adopt) => openUplink(pid, { tools, reach, clock, adopt, inherited: shield.stdio })
   const unconnected =
     (await tryOut({ ...machine, connect })) ?? ('missing' in tools ? tools.missing : undefined)
-  return { machine: { ...machine, connect: unconnected === undefined ? connect : undefined }, unconnected }
+  return {
+    machine: { ...machine, connect: unconnected === undefined ? connect : undefined },
+    unconnected,
+    coreLimited: coreLimit !== undefined,
+  }
 }
 
 /** @returns why a container can have no network of its own, where that was tried */

@@ -24,6 +24,8 @@ const ARCHES = [
       fcntl: 72,
       ioctl: 16,
       personality: 135,
+      prlimit64: 302,
+      setrlimit: 160,
       socket: 41,
       socketpair: 53,
     },
@@ -38,6 +40,8 @@ const ARCHES = [
       fcntl: 25,
       ioctl: 29,
       personality: 92,
+      prlimit64: 261,
+      setrlimit: 164,
       socket: 198,
       socketpair: 199,
     },
@@ -135,6 +139,19 @@ for (const { arch, audit, calls } of ARCHES)
         assert.equal(answer(calls.fcntl, 3n, command), ALLOW)
       assert.equal(answer(calls.fcntl, 3n, F_NOTIFY), EPERM)
       for (const watch of arch === 'x64' ? [253, 254, 294] : [26, 27]) assert.equal(answer(watch), ENOSYS)
+    })
+
+    test('limits can be lowered and read, but the size of core files stays as it is', () => {
+      const [CORE, FILES] = [4n, 7n]
+      for (const pointer of [1n, 0x7fff_0000_1000n, 0x1_0000_0000n]) {
+        assert.equal(answer(calls.prlimit64, 0n, CORE, pointer), EPERM)
+        assert.equal(answer(calls.prlimit64, 0n, FILES, pointer), ALLOW)
+      }
+      assert.equal(answer(calls.prlimit64, 0n, CORE, 0n, 0x7fff_0000_1000n), ALLOW)
+      assert.deepEqual(
+        [CORE, FILES].map((limit) => answer(calls.setrlimit, limit)),
+        [EPERM, ALLOW],
+      )
     })
 
     test('clone3 is answered as by a kernel that has none', () => {

@@ -43,8 +43,7 @@ export const ALLOWED_CALLS: Calls = table(`
   munlock 150 229, munlockall 152 231, munmap 11 215, nanosleep 35 101, newfstatat 262 79, open 2 -,
   openat 257 56, openat2 437 437, pause 34 -, pidfd_open 434 434, pidfd_send_signal 424 424, pipe 22 -,
   pipe2 293 59, pkey_alloc 330 289, pkey_free 331 290, pkey_mprotect 329 288, poll 7 -, ppoll 271 73,
-  prctl 157 167, pread64 17 67, preadv 295 69, preadv2 327 286, prlimit64 302 261,
-  process_mrelease 448 448, pselect6 270 72, pwrite64 18 68, pwritev 296 70, pwritev2 328 287, read 0 63,
+  prctl 157 167, pread64 17 67, preadv 295 69, preadv2 327 286,   process_mrelease 448 448, pselect6 270 72, pwrite64 18 68, pwritev 296 70, pwritev2 328 287, read 0 63,
   readahead 187 213, readlink 89 -, readlinkat 267 78, readv 19 65, recvfrom 45 207, recvmmsg 299 243,
   recvmsg 47 212, remap_file_pages 216 234, removexattr 197 14, removexattrat 466 466, rename 82 -,
   renameat 264 38, renameat2 316 276, restart_syscall 219 128, rmdir 84 -, rseq 334 293,
@@ -57,8 +56,7 @@ export const ALLOWED_CALLS: Calls = table(`
   semget 64 190, semop 65 193, semtimedop 220 192, sendfile 40 71, sendmmsg 307 269, sendmsg 46 211,
   sendto 44 206, set_robust_list 273 99, set_tid_address 218 96, setfsgid 123 152, setfsuid 122 151,
   setgid 106 144, setgroups 116 159, setitimer 38 103, setpgid 109 154, setpriority 141 140,
-  setregid 114 143, setresgid 119 149, setresuid 117 147, setreuid 113 145, setrlimit 160 164,
-  setsid 112 157, setsockopt 54 208, setuid 105 146, setxattr 188 5, setxattrat 463 463, shmat 30 196,
+  setregid 114 143, setresgid 119 149, setresuid 117 147, setreuid 113 145,   setsid 112 157, setsockopt 54 208, setuid 105 146, setxattr 188 5, setxattrat 463 463, shmat 30 196,
   shmctl 31 195, shmdt 67 197, shmget 29 194, shutdown 48 210, sigaltstack 131 132, signalfd 282 -,
   signalfd4 289 74, splice 275 76, stat 4 -, statfs 137 43, statx 332 291, symlink 88 -, symlinkat 266 36,
   sync 162 81, sync_file_range 277 84, syncfs 306 267, sysinfo 99 179, tee 276 77, tgkill 234 131,
@@ -93,7 +91,7 @@ export const DENIED_CALLS: Calls = table(`
 /** By their arguments, see {@link conditions}. */
 const CONDITIONAL = table(
   'clone 56 220, clone3 435 435, fadvise64 221 223, fcntl 72 25, ioctl 16 29, personality 135 92, ' +
-    'socket 41 198, socketpair 53 199',
+    'prlimit64 302 261, setrlimit 160 164, socket 41 198, socketpair 53 199',
 )
 
 /**
@@ -144,6 +142,9 @@ const TIOCLINUX = 0x541c
 /** Takes a file out of the page cache: the runtime's is everybody's, and comes from the disk again for everybody. */
 const POSIX_FADV_DONTNEED = 4
 
+/** Limits are a function's own to lower, but that of core files stays none: they are written outside. */
+const RLIMIT_CORE = 4
+
 /** A watch on a folder, from before inotify. */
 const F_NOTIFY = 1026
 
@@ -173,6 +174,19 @@ function conditions(calls: Readonly<Record<string, number>>): Instruction[] {
     ...on('fcntl', [load(argument(1)), ...oneOf([F_NOTIFY], errno(EPERM)), give(ALLOW)]),
     ...on('ioctl', [load(argument(1)), ...oneOf([TIOCSTI, TIOCLINUX], errno(EPERM)), give(ALLOW)]),
     ...on('personality', [load(argument(0)), ...oneOf(PERSONALITIES, ALLOW), give(errno(EPERM))]),
+    ...on('prlimit64', [
+      load(argument(1)),
+      jump(JEQ, RLIMIT_CORE, 1, 0),
+      give(ALLOW),
+      // Without a new limit it only asks.
+      load(argument(2)),
+      jump(JEQ, 0, 0, 3),
+      load(argument(2) + 4),
+      jump(JEQ, 0, 0, 1),
+      give(ALLOW),
+      give(errno(EPERM)),
+    ]),
+    ...on('setrlimit', [load(argument(0)), ...oneOf([RLIMIT_CORE], errno(EPERM)), give(ALLOW)]),
     ...on('socket', sockets()),
     ...on('socketpair', [load(argument(0)), ...oneOf([AF_UNIX], ALLOW), give(errno(EAFNOSUPPORT))]),
   ]
