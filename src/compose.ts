@@ -17,7 +17,8 @@ import { type MachineResources, machineResources } from './host/resources.ts'
 import { BundleCache } from './node/bundles.ts'
 import { type FunctionNode, type NodeOptions, startNode } from './node/node.ts'
 import type { Traces } from './node/traces.ts'
-import { sqliteStore } from './store/sqlite/sqlite.ts'
+import { sqlStore } from './store/sql/store.ts'
+import { sqliteDatabase } from './store/sqlite/database.ts'
 import type { Store } from './store/store.ts'
 
 /** What every role is given: time, chance, a log, and what the environment says. */
@@ -141,7 +142,8 @@ async function openMachine(
   listen: Address,
 ): Promise<Machine> {
   const { clock } = world
-  const store = undo.use(await sqliteStore({ file: storeFile(settings) }))
+  const database = undo.use(await sqliteDatabase({ file: storeFile(settings), clock }))
+  const store = sqlStore(database)
   const driver = undo.use(await openDriver({ ...settings, exposed: !isLoopback(listen.host) }, world))
   const bundles = new BundleCache({
     dir: join(settings.dataDir, 'bundles'),

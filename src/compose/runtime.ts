@@ -1,9 +1,9 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SluiceError } from '../core/errors.ts'
 import { DriverError } from '../drivers/driver.ts'
 import { buildRuntime, type Runtime } from '../drivers/runtime/runtime.ts'
+import { makePath } from '../host/folder.ts'
 
 export { packRuntime, runtimeImage, sizeOfRuntime } from '../drivers/runtime/image.ts'
 
@@ -18,7 +18,7 @@ export async function buildBaseRuntime(
   options: { readonly signal?: AbortSignal; readonly onStep?: (step: string) => void } = {},
 ): Promise<Runtime> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o711 })
+    makePath(dataDir, 0o711)
     return await buildRuntime({ ...options, dir: join(dataDir, 'runtime'), fdk: FDK })
   } catch (error) {
     if (error instanceof DriverError) throw new SluiceError('driver', error.message, { cause: error })

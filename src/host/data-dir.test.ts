@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { smallDisk } from '../../test/support/small-disk.ts'
 import { tempDir } from '../../test/support/temp.ts'
 import { openDataDir } from './data-dir.ts'
 
@@ -34,4 +35,20 @@ test('the token is read from a file that nobody else can read', async () => {
   }
   chmodSync(file, 0o644)
   assert.throws(() => openDataDir(temp.path), { code: 'data-dir', message: /chmod 600/ })
+})
+
+test('a folder that can never be made is an error at once', () => {
+  for (const dir of ['/proc/x', '/proc/x/y/z', '/dev/null/x'])
+    assert.throws(() => openDataDir(dir), { code: 'data-dir', message: /is not writable: (ENOENT|ENOTDIR)/ })
+})
+
+test('a full disk is told from a folder that somebody else has', async (t) => {
+  await using disk = await smallDisk('64k')
+  if (!disk) return t.skip('no small file system can be mounted here')
+  const dir = join(disk.path, 'state')
+  await disk.fill()
+  assert.throws(() => openDataDir(dir), { code: 'data-dir', message: /disk is full|no space left/i })
+  await disk.free()
+  using _ = openDataDir(dir)
+  assert.throws(() => openDataDir(dir), { code: 'data-dir', message: /in use by another process/ })
 })

@@ -1,16 +1,8 @@
-import {
-  accessSync,
-  chmodSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  statSync,
-} from 'node:fs'
+import { accessSync, chmodSync, closeSync, constants, openSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { messageOf, SluiceError } from '../core/errors.ts'
+import { makePath } from './folder.ts'
 
 /** A folder of state that belongs to one process until it is disposed, or the process ends in any way. */
 export interface DataDir extends Disposable {
@@ -26,26 +18,12 @@ const MODE = process.getuid?.() === 0 ? 0o711 : 0o700
 /**
  * Opens a data folder, making it (0700; root's 0711) when it is missing.
  * The lock is a kernel lock on the file `lock`, held through SQLite since Node has no call for it: kill -9 frees it.
- * @throws SluiceError `data-dir` with one clear line: not writable, in use, a token that others can read
+ * @throws SluiceError `data-dir` with one clear line: not writable, no room, in use, a token that others can read
  */
 export function openDataDir(dir: string): DataDir {
   const path = resolve(dir)
-  try {
-    mkdirSync(path, { recursive: true, mode: MODE })
-    chmodSync(path, MODE)
-    accessSync(path, constants.W_OK | constants.X_OK)
-  } catch (error) {
-    throw new SluiceError('data-dir', `data folder ${path} is not writable: ${messageOf(error)}`, {
-      cause: error,
-    })
-  }
-  const lock = openLock(join(path, 'lock'))
-  try {
-    lock.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
-  } catch (error) {
-    lock.close()
-    throw new SluiceError('data-dir', `data folder ${path} is in use by another process`, { cause: error })
-  }
+  prepare(path)
+  const lock = takeLock(path)
   try {
     return { path, token: readToken(join(path, 'token')), [Symbol.dispose]: () => lock.close() }
   } catch (error) {
@@ -53,6 +31,36 @@ export function openDataDir(dir: string): DataDir {
     throw error
   }
 }
+
+function prepare(path: string): void {
+  try {
+    makePath(path, MODE)
+    chmodSync(path, MODE)
+    accessSync(path, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw unusable(path, 'is not writable', error)
+  }
+}
+
+function takeLock(path: string): DatabaseSync {
+  let lock: DatabaseSync | undefined
+  try {
+    lock = openLock(join(path, 'lock'))
+    lock.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+    return lock
+  } catch (error) {
+    lock?.close()
+    if ((error as { errcode?: number }).errcode === BUSY)
+      throw new SluiceError('data-dir', `data folder ${path} is in use by another process`, { cause: error })
+    throw unusable(path, 'cannot be locked', error)
+  }
+}
+
+/** SQLite's word for a lock that somebody else holds. */
+const BUSY = 5
+
+const unusable = (path: string, what: string, cause: unknown): SluiceError =>
+  new SluiceError('data-dir', `data folder ${path} ${what}: ${messageOf(cause)}`, { cause })
 
 /** Only the owner may read it: a reader's lock would keep the owner out. */
 function openLock(file: string): DatabaseSync {

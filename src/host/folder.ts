@@ -1,6 +1,26 @@
 import { randomUUID } from 'node:crypto'
+import { mkdirSync, statSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+
+/**
+ * Makes a folder and those above it that are missing. Step by step: Node's own `recursive` never returns where the
+ * system says of an existing folder that there is nothing, as below /proc.
+ */
+export function makePath(path: string, mode: number): void {
+  const missing: string[] = []
+  for (let at = path; !statSync(at, { throwIfNoEntry: false }); at = dirname(at)) missing.push(at)
+  for (const folder of missing.reverse()) makeOne(folder, mode)
+}
+
+/** Another process may have been quicker. */
+function makeOne(folder: string, mode: number): void {
+  try {
+    mkdirSync(folder, { mode })
+  } catch (error) {
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error
+  }
+}
 
 /** Those that this process is filling now. */
 const filling = new Set<string>()
