@@ -6,6 +6,7 @@ import { serveBundles } from './bundles.ts'
 import { type ApiOptions, NO_HEAD } from './context.ts'
 import { allowOrigins, refuseForeign } from './cors.ts'
 import { serveFns } from './fns.ts'
+import { refuseLong } from './lengths.ts'
 import { serveTriggers } from './triggers.ts'
 
 export type { ApiOptions } from './context.ts'
@@ -36,6 +37,7 @@ function serveV2(v2: FastifyInstance, options: ApiOptions): void {
       throw unauthorized(request.headers.authorization)
     }
     refuseForeign(request, options.cors?.origins)
+    refuseLong(request)
     refuseLarge(request)
     // The path says what a body is. Of its own Fastify would refuse what is no media type.
     delete request.raw.headers['content-type']

@@ -4,6 +4,7 @@ import { SluiceError } from '../core/errors.ts'
 import type { App } from '../core/words.ts'
 import { checkAnnotations, withoutEndpoints } from './annotations.ts'
 import { byteLength, check } from './check.ts'
+import { checkConfig } from './config.ts'
 import { type ApiOptions, type ById, NO_HEAD, notFound, timeOf } from './context.ts'
 import { type Body, readBody, text, texts, time, values } from './json.ts'
 import { listOf, pageOf, queryOf } from './listing.ts'
@@ -96,6 +97,8 @@ function refuseRename({ name }: App, body: AppBody): void {
     })
 }
 
+/** Characters of a syslog_url. */
+const MAX_URL = 2_048
 const SYSLOG_SCHEMES = ['tcp', 'udp', 'unix', 'unixgram', 'tcp+tls']
 const SHAPES = ['GENERIC_X86', 'GENERIC_ARM', 'GENERIC_X86_ARM']
 
@@ -124,6 +127,7 @@ function checkApp(app: App): void {
     `be one of ${SHAPES.join(', ')}`,
     app.shape,
   )
+  checkConfig('app', app.config)
 }
 
 function checkSyslogUrl(url: string): void {
@@ -137,6 +141,13 @@ function checkSyslogUrl(url: string): void {
     `have a scheme of ${SYSLOG_SCHEMES.join(', ')}`,
   )
   refuse(URL.canParse(url), 'cannot be parsed', 'be a URL')
+  check(
+    url.length <= MAX_URL,
+    'invalid syslog url',
+    'app syslog_url',
+    `be at most ${MAX_URL} characters`,
+    url.length,
+  )
 }
 
 const showApp = (app: App) => ({

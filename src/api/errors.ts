@@ -16,6 +16,9 @@ export const FASTIFY_OPTIONS: Pick<FastifyServerOptions, 'frameworkErrors' | 'ro
   routerOptions: { maxParamLength: 1_024 },
 }
 
+/** Characters of what was asked for that an error repeats. */
+const LONGEST_ECHO = 1_024
+
 /**
  * Answers every error of `fastify` as `{ message, detail? }`, and unknown paths and verbs with 404, 405 or a redirect.
  * To be installed before any route. What is unexpected is logged and its text kept from the client.
@@ -44,7 +47,7 @@ export function jsonErrors(fastify: FastifyInstance, log: Logger): void {
       const query = request.url.slice(path.length)
       return reply.redirect(bare + query, method === 'GET' ? 301 : 307)
     }
-    const shown = `${method} ${decode(path)}`
+    const shown = `${method} ${decode(path).slice(0, LONGEST_ECHO)}`
     return routes.methodsOf(path).size > 0
       ? sendError(reply, new SluiceError('method-not-allowed', `Method not allowed: ${shown}`))
       : sendError(reply, new SluiceError('path-not-found', `Path not found: ${shown}`))
@@ -77,7 +80,7 @@ function toSluiceError(error: unknown, request: FastifyRequest): SluiceError {
     })
   // What the HTTP layer found wrong with the request.
   if (statusCode >= 400 && statusCode < 500)
-    return new SluiceError('invalid', undefined, { detail: message, cause: error })
+    return new SluiceError('invalid', undefined, { detail: message?.slice(0, LONGEST_ECHO), cause: error })
   return SluiceError.from(error)
 }
 

@@ -3,9 +3,11 @@ import type { FastifyInstance } from 'fastify'
 import { FN_LIMITS, type Fn } from '../core/words.ts'
 import { checkAnnotations, INVOKE_ENDPOINT, withoutEndpoints } from './annotations.ts'
 import { byteLength, check } from './check.ts'
+import { checkConfig } from './config.ts'
 import { type ApiOptions, type ById, NO_HEAD, notFound, timeOf } from './context.ts'
 import { baseOf, invokeEndpoint } from './endpoints.ts'
 import { type Body, count, readBody, text, texts, time, values, whole } from './json.ts'
+import { MAX_IMAGE } from './lengths.ts'
 import { listOf, pageOf, queryOf } from './listing.ts'
 import { mergeKeys } from './merge.ts'
 import { checkSettings, mergeSettings, SETTING_FIELDS } from './settings.ts'
@@ -138,6 +140,13 @@ function checkFn(fn: Fn): void {
   )
   check(fn.image !== '', 'Missing image on Fn', 'fn image', 'be given', fn.image)
   check(
+    byteLength(fn.image) <= MAX_IMAGE,
+    'Invalid image on Fn',
+    'fn image',
+    `be at most ${MAX_IMAGE} bytes`,
+    fn.image,
+  )
+  check(
     isWithin(fn.timeout, 300),
     'timeout value is out of range, must be between 0 and 300',
     'fn timeout',
@@ -160,6 +169,7 @@ function checkFn(fn: Fn): void {
   )
   checkAnnotations('fn', fn.annotations)
   checkSettings(fn)
+  checkConfig('fn', fn.config)
 }
 
 const isWithin = (value: number, max: number): boolean => value >= 1 && value <= max

@@ -19,6 +19,12 @@ const whole = (min: number, max: number, unit = ''): Rule => ({
 
 const flag: Rule = { rule: 'be true or false', holds: (value) => typeof value === 'boolean' }
 
+/** Not yet. */
+const never: Rule = {
+  rule: 'be false: calls that are answered before they run do not work yet',
+  holds: (value) => value === false,
+}
+
 const RULES: Readonly<Record<keyof FnSettings, Rule>> = {
   format: {
     rule: `be one of ${FORMATS.join(', ')}`,
@@ -31,7 +37,7 @@ const RULES: Readonly<Record<keyof FnSettings, Rule>> = {
   start_timeout: whole(1, 300, ' of seconds'),
   max_wait: whole(0, 3_600, ' of seconds'),
   min_warm: whole(0, 100),
-  async: flag,
+  async: never,
   network: flag,
 }
 

@@ -7,6 +7,7 @@ import { byteLength, check } from './check.ts'
 import { type ApiOptions, type ById, NO_HEAD, notFound, timeOf } from './context.ts'
 import { baseOf, httpEndpoint } from './endpoints.ts'
 import { type Body, readBody, text, time, values } from './json.ts'
+import { MAX_SOURCE } from './lengths.ts'
 import { listOf, pageOf, queryOf } from './listing.ts'
 import { mergeKeys } from './merge.ts'
 
@@ -157,6 +158,13 @@ function checkTrigger(trigger: Trigger): void {
     "Missing Trigger Source Prefix '/'",
     'trigger source',
     'start with "/"',
+    source,
+  )
+  check(
+    byteLength(source) <= MAX_SOURCE,
+    'Invalid Trigger Source',
+    'trigger source',
+    `be at most ${MAX_SOURCE} bytes`,
     source,
   )
   const fault = faultOfSource(source)

@@ -109,7 +109,7 @@ const settings: readonly Row[] = [
   ['Invalid start_timeout', { start_timeout: 300 }],
   ['Invalid max_wait', { max_wait: 0 }],
   ['Invalid min_warm', { min_warm: 100 }],
-  ['Invalid async', { async: true }],
+  ['Invalid async', { async: false }],
   ['Invalid network', { network: false }],
 ]
 
@@ -122,7 +122,7 @@ const badSettings = {
   start_timeout: 301,
   max_wait: -1,
   min_warm: 101,
-  async: 'true',
+  async: true,
   network: 1,
 }
 

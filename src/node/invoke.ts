@@ -28,6 +28,11 @@ function admit({ draining, maxRequestSize }: InvokeContext, req: IncomingMessage
       detail: `only chunked is, got ${coding}`,
     })
   }
+  // Of a trigger's call it is the function's own affair.
+  if (/^detached$/i.test(String(req.headers['fn-invoke-type'])) && (req.url as string).startsWith('/invoke/'))
+    return new SluiceError('unsupported', 'Detach call functions are not supported on this server', {
+      detail: 'calls that are answered before they run do not work yet: leave out Fn-Invoke-Type',
+    })
   const length = Number(req.headers['content-length'] ?? 0)
   return maxRequestSize > 0 && length > maxRequestSize ? tooLarge(length, maxRequestSize) : undefined
 }

@@ -52,6 +52,24 @@ test('row 53: every answer tells its wait and the load, successes, failures and 
   )
 })
 
+test('a detached call is refused, and does not run', async (t) => {
+  const { node, driver } = await setUp(t, hello())
+  for (const type of ['detached', 'Detached']) {
+    const seen = await send(node.url + INVOKE, { headers: { 'Fn-Invoke-Type': type } })
+    assertFacts(seen)
+    assert.deepEqual([seen.status, seen.headers['fn-origin']], [501, 'platform'])
+    const { message, detail } = JSON.parse(seen.body) as { message: string; detail: string }
+    assert.equal(message, 'Detach call functions are not supported on this server')
+    assert.match(detail, /do not work yet: leave out Fn-Invoke-Type/)
+  }
+  assert.equal(driver.started, 0)
+  for (const [path, type] of [
+    [INVOKE, 'sync'],
+    ['/t/shop/cart', 'detached'],
+  ])
+    assert.equal((await send(node.url + path, { headers: { 'Fn-Invoke-Type': type as string } })).status, 200)
+})
+
 test('row 54: the wait leaves out the execution', async (t) => {
   const { node } = await setUp(
     t,
