@@ -1,5 +1,7 @@
 import { SluiceError } from '../core/errors.ts'
-import { BALANCER_HEADERS, connectionNames, HEADER, isHopByHop, NODE_HEADERS } from '../core/headers.ts'
+import { BALANCER_HEADERS, HEADER, NODE_HEADERS } from '../core/headers.ts'
+import { isFraming } from '../http1/framing.ts'
+import { connectionNamesIn, isHopByHop } from '../http1/hop-by-hop.ts'
 import type { ClientHead } from './client.ts'
 
 /**
@@ -9,7 +11,7 @@ import type { ClientHead } from './client.ts'
  */
 export function requestHeaders(head: ClientHead, callId: string | undefined): string[] {
   const raw = head.headers
-  const named = connectionNames(head.field('connection'))
+  const named = connectionNamesIn(raw)
   const out: string[] = []
   let host: string | undefined
   let { from } = head
@@ -75,7 +77,7 @@ export function splitReply(raw: readonly string[], placed: boolean, bodiless: bo
     origin: undefined,
     timing: undefined,
   }
-  const named = namedIn(raw)
+  const named = connectionNamesIn(raw)
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string
     const value = raw[i + 1] as string
@@ -123,18 +125,7 @@ export function replyTrailers(raw: readonly string[]): [string, string][] {
     const name = raw[i] as string
     const value = raw[i + 1] as string
     const lower = name.toLowerCase()
-    if (lower !== 'content-length' && !NODE_HEADERS.has(lower) && !isHopByHop(lower, value))
-      out.push([name, value])
+    if (!isFraming(lower) && !NODE_HEADERS.has(lower) && !isHopByHop(lower, value)) out.push([name, value])
   }
   return out
-}
-
-function namedIn(raw: readonly string[]): ReadonlySet<string> | undefined {
-  let value: string | undefined
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] as string
-    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue
-    value = value === undefined ? raw[i + 1] : `${value},${raw[i + 1]}`
-  }
-  return connectionNames(value)
 }

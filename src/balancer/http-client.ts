@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { bodyLength } from '../http1/framing.ts'
 import type { Source } from './body.ts'
 import type { Client, ClientHead, ClientListener, ClientServerFactory } from './client.ts'
 
@@ -104,7 +105,7 @@ function headOf(req: IncomingMessage): ClientHead {
 
 function sourceOf(req: IncomingMessage): Source {
   return {
-    length: lengthOf(req),
+    length: bodyLength(req.headers),
     to(sink) {
       req.pause() // to listen would start it
       req.on('data', (chunk: Buffer) => sink.data(chunk))
@@ -113,9 +114,4 @@ function sourceOf(req: IncomingMessage): Source {
     resume: () => void req.resume(),
     pause: () => void req.pause(),
   }
-}
-
-function lengthOf({ headers }: IncomingMessage): number | undefined {
-  if (headers['transfer-encoding'] !== undefined) return undefined
-  return Number(headers['content-length'] ?? 0)
 }

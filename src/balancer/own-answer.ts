@@ -1,7 +1,11 @@
 import { STATUS_CODES } from 'node:http'
+import { errorReply } from '../core/error-reply.ts'
 import type { SluiceError } from '../core/errors.ts'
 import { formatEntry } from '../core/headers.ts'
 import type { Client } from './client.ts'
+
+/** Milliseconds after which a node may take what none takes now. */
+const RETRY_AFTER = 1_000
 
 /** What an answer tells of the call that it is for. */
 export interface CallFacts {
@@ -17,12 +21,10 @@ export function answerError(
   call: CallFacts | undefined,
   last: boolean,
 ): void {
-  const text = Buffer.from(JSON.stringify(error))
-  const headers = ['Content-Type', 'application/json; charset=utf-8', 'Content-Length', `${text.length}`]
-  if (error.status === 503) headers.push('Retry-After', '1')
-  if (error.status === 401) headers.push('WWW-Authenticate', 'Bearer')
+  const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
+  const { status, headers, body } = errorReply(error, { callId: call?.id, retryAfter })
   if (call) headers.push('Fn-Call-Id', call.id, 'Server-Timing', formatEntry('lb', call.lb))
-  client.answer(error.status, STATUS_CODES[error.status] ?? '', headers, last)
-  client.write(text)
+  client.answer(status, STATUS_CODES[status] ?? '', headers, last)
+  client.write(Buffer.from(body))
   client.end([])
 }

@@ -41,31 +41,6 @@ export const NODE_HEADERS: ReadonlySet<string> = new Set([
 /** What only a balancer may say to a node: dropped from client requests at the balancer. */
 export const BALANCER_HEADERS: ReadonlySet<string> = new Set([HEADER.warmOnly, HEADER.callId])
 
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'proxy-connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-/**
- * The names that a `Connection` header adds to the hop-by-hop ones (RFC 9110 §7.6.1),
- * or `undefined` for the usual values that name none.
- */
-export function connectionNames(connection: string | undefined): ReadonlySet<string> | undefined {
-  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
-  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
-}
-
-/** Whether a header belongs to one connection only. `te` may pass when it is exactly `trailers`. */
-export function isHopByHop(name: string, value: string, named?: ReadonlySet<string>): boolean {
-  return HOP_BY_HOP.has(name) || (name === 'te' && value !== 'trailers') || named?.has(name) === true
-}
-
 /** The three clocks of a wait, in milliseconds. */
 export interface Wait {
   /** For a free slot. */

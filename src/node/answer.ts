@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { mayHaveBody } from '../http1/framing.ts'
 import { answerTrailers } from './function-headers.ts'
 
 /**
@@ -70,7 +71,7 @@ export class Answer {
   }
 
   #mayHaveLength({ status, headers }: { status: number; headers: readonly string[] }): boolean {
-    if (this.#req.method === 'HEAD' || status === 204 || status === 304) return false
+    if (this.#req.method === 'HEAD' || !mayHaveBody(status)) return false
     for (let i = 0; i < headers.length; i += 2)
       if ((headers[i] as string).toLowerCase() === 'content-length') return false
     return true

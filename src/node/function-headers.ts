@@ -1,12 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import {
-  BALANCER_HEADERS,
-  connectionNames,
-  first,
-  HEADER,
-  isHopByHop,
-  NODE_HEADERS,
-} from '../core/headers.ts'
+import { BALANCER_HEADERS, first, HEADER, NODE_HEADERS } from '../core/headers.ts'
+import { connectionNames, isHopByHop } from '../http1/hop-by-hop.ts'
 
 /** A caller's headers that never reach a function as they are: the platform sets its own, or they end here. */
 const DROPPED: ReadonlySet<string> = new Set([

@@ -5,6 +5,7 @@ import { ERRORS, originOf, type SluiceError } from '../core/errors.ts'
 import { first, formatLoad, formatTiming, formatWait, HEADER, totalWait } from '../core/headers.ts'
 import { isId } from '../core/ids.ts'
 import { formatDuration, parseTime } from '../core/units.ts'
+import { bodyLength } from '../http1/framing.ts'
 import type { CallOrigin } from '../runner/protocols/environment.ts'
 import { Answer } from './answer.ts'
 import { Call, type CallContext } from './call.ts'
@@ -63,13 +64,11 @@ export class Reply implements CallRequest, CallReceiver {
   }
 
   get body(): Readable | undefined {
-    return hasBody(this.#req) ? this.#req : undefined
+    return bodyLength(this.#req.headers) !== 0 ? this.#req : undefined
   }
 
   get length(): number | undefined {
-    return this.#req.headers['transfer-encoding'] === undefined
-      ? Number(this.#req.headers['content-length'] ?? 0)
-      : undefined
+    return bodyLength(this.#req.headers)
   }
 
   headers(resolved: Resolved): string[] {
@@ -88,7 +87,7 @@ export class Reply implements CallRequest, CallReceiver {
   }
 
   started(): void {
-    if (this.#req.headers.expect !== undefined && hasBody(this.#req)) this.#res.writeContinue()
+    if (this.#req.headers.expect !== undefined && this.body) this.#res.writeContinue()
   }
 
   head(status: number, headers: IncomingHttpHeaders, raw: readonly Buffer[]): void {
@@ -164,8 +163,5 @@ function pathOf(target: string): string {
   return query < 0 ? target : target.slice(0, query)
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
-
 const isSmall = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= SMALL_BODY
+  (bodyLength(headers) ?? Number.POSITIVE_INFINITY) <= SMALL_BODY

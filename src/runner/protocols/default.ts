@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { SluiceError } from '../../core/errors.ts'
 import type { RunResult } from '../../drivers/driver.ts'
+import { headersOf } from '../../http1/raw-headers.ts'
 import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings } from './exchange.ts'
 import { Outcome } from './outcome.ts'
-import { headersOf } from './raw-headers.ts'
 import { Reading } from './reading.ts'
 import { Stdin, type Stdio } from './stdio.ts'
 

@@ -1,6 +1,6 @@
 import { HEADER } from '../../core/headers.ts'
+import { headerOf, headerText } from '../../http1/raw-headers.ts'
 import type { Definition } from '../definition.ts'
-import { headerOf, headerText } from './raw-headers.ts'
 
 /** Where a call came from, for functions that read it from their environment. */
 export interface CallOrigin {

@@ -1,10 +1,10 @@
-import { connectionNames, isHopByHop } from '../../core/headers.ts'
-import type { ResponseHead } from './http-response.ts'
-import { headerValues } from './raw-headers.ts'
+import { connectionNamesIn, isHopByHop } from '../../http1/hop-by-hop.ts'
+import { headerValues } from '../../http1/raw-headers.ts'
+import type { ResponseHead } from '../../http1/response-parser.ts'
 
 /** Names and values of an answer's headers, as a function of today would have sent them. */
 export function answerHeaders({ status, headers, length }: ResponseHead): string[] {
-  const named = connectionNames(connectionOf(headers))
+  const named = connectionNamesIn(headers)
   const out = status === 200 ? [] : ['Fn-Http-Status', String(status)]
   let typed = false
   for (let i = 0; i < headers.length; i += 2) {
@@ -24,8 +24,7 @@ export function answerHeaders({ status, headers, length }: ResponseHead): string
 
 /** Whether the function says that it takes no other request. */
 export const closes = ({ headers }: ResponseHead): boolean =>
-  connectionOf(headers)
+  headerValues(headers, 'connection')
+    .join(',')
     .split(',')
     .some((option) => option.trim().toLowerCase() === 'close')
-
-const connectionOf = (headers: readonly string[]) => headerValues(headers, 'connection').join(',')

@@ -1,6 +1,6 @@
 import { HEADER } from '../../core/headers.ts'
+import { headerOf, headerValues } from '../../http1/raw-headers.ts'
 import type { FunctionRequest } from './exchange.ts'
-import { headerOf, headerValues } from './raw-headers.ts'
 
 /** What frames the message is ours alone, and so it was in 2017: Go's writer leaves these out. */
 const RESERVED: ReadonlySet<string> = new Set([

@@ -3,9 +3,9 @@ import { Client, type Dispatcher, Pool } from 'undici'
 import { nextTurn } from '../../core/clock.ts'
 import { SluiceError } from '../../core/errors.ts'
 import { HEADER } from '../../core/headers.ts'
+import { headerOf } from '../../http1/raw-headers.ts'
 import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings, Verdict } from './exchange.ts'
 import { Outcome } from './outcome.ts'
-import { headerOf } from './raw-headers.ts'
 import { type Turn, Turns } from './turns.ts'
 
 const TURN = HEADER.turn

@@ -1,4 +1,5 @@
-import { SluiceError } from '../../core/errors.ts'
+import { SluiceError } from '../core/errors.ts'
+import { isFraming, mayHaveBody } from './framing.ts'
 import { headerValues } from './raw-headers.ts'
 
 /** Bytes of an answer's head, with interim answers before it and trailers after its body. */
@@ -170,8 +171,7 @@ export class ResponseParser {
     const name = text.slice(0, Math.max(0, colon))
     if (!TOKEN.test(name)) return malformed('a header line is malformed')
     if (this.#state === 'fields') this.#headers.push(name, trim(text.slice(colon + 1)))
-    else if (/^(content-length|transfer-encoding)$/i.test(name))
-      return malformed('a trailer says how the body is framed')
+    else if (isFraming(name.toLowerCase())) return malformed('a trailer says how the body is framed')
     return undefined
   }
 
@@ -199,7 +199,7 @@ export class ResponseParser {
         return malformed('its Transfer-Encoding is not chunked')
       if (this.#http10) return malformed('it is HTTP/1.0 and has a Transfer-Encoding')
     }
-    if (this.#status === 204 || this.#status === 304) this.#framing = 'none'
+    if (!mayHaveBody(this.#status)) this.#framing = 'none'
     else if (encodings.length > 0) this.#framing = 'chunked'
     else if (length === undefined) this.#framing = 'stream'
     else {

@@ -4,7 +4,7 @@ import { duplexPair } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { MAX_HEAD, MAX_LINES, type ResponseHead, ResponseParser } from './http-response.ts'
+import { MAX_HEAD, MAX_LINES, type ResponseHead, ResponseParser } from './response-parser.ts'
 
 interface Reading {
   readonly head: ResponseHead | undefined
