@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client } from 'undici'
+import { Client, Pool } from 'undici'
 import { startHelper } from './support/process.ts'
 import { type Benchmark, quantile, type Row } from './support/table.ts'
 
@@ -17,6 +17,9 @@ const KNOWN = 10_000
 const HOT = 1_000
 const CALLS = 3_000
 const ROUNDS = 5
+/** Containers that are busy on a full node; functions that wait for room there. */
+const BUSY = 100
+const WAITING = 1_000
 
 interface Way {
   readonly client: Client
@@ -31,6 +34,27 @@ async function call(client: Client, path: string): Promise<number> {
   await body.text()
   if (statusCode !== 200) throw new Error(`${path} answered ${statusCode}`)
   return performance.now() - began
+}
+
+interface Load {
+  readonly run: number
+  readonly queue: number
+}
+
+/** Fills a node: long calls in all containers but that of the first function, then others that wait. */
+async function fill(url: string, paths: readonly string[], waiting: number): Promise<AsyncDisposable> {
+  const crowd = new Pool(url, { connections: BUSY + waiting })
+  const load = async (): Promise<Load> => {
+    const { body } = await crowd.request({ path: '/node/load', method: 'GET' })
+    return (await body.json()) as Load
+  }
+  const send = async (some: readonly string[], isThere: (load: Load) => boolean) => {
+    for (const path of some) crowd.request({ path, method: 'POST', body: 'slow' }).catch(() => {}) // until the node goes
+    while (!isThere(await load())) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await send(paths.slice(1, 1 + BUSY), ({ run }) => run === BUSY)
+  await send(paths.slice(1 + BUSY, 1 + BUSY + waiting), ({ queue }) => queue === waiting)
+  return { [Symbol.asyncDispose]: () => crowd.destroy() }
 }
 
 /** KiB of memory that a process holds. */
@@ -52,7 +76,7 @@ export const manyFunctions: Benchmark = {
       const client = new Client(helper.ready.url)
       stack.defer(() => client.close())
       const way: Way = { client, paths: helper.ready.paths.slice(0, HOT), times: [] }
-      return { ...way, child: helper.child }
+      return { ...way, child: helper.child, ready: helper.ready }
     }
 
     const mock = await start(String(HOT))
@@ -77,6 +101,22 @@ export const manyFunctions: Benchmark = {
           // Idle connections may have been closed meanwhile: the first of each is not counted.
           if (round > 0 && i >= HOT) times.push(ms)
         }
+
+    const crowded: Way[] = []
+    for (const waiting of [1, WAITING]) {
+      const way = await start(String(1 + BUSY + WAITING), 'full')
+      const { url, paths } = way.ready
+      await call(way.client, paths[0] as string)
+      stack.use(await fill(url, paths, waiting))
+      crowded.push(way)
+    }
+    for (let round = 0; round < ROUNDS; round++)
+      for (const { client, paths, times } of round % 2 ? crowded.toReversed() : crowded)
+        for (let i = 0; i < HOT; i++) {
+          const ms = await call(client, paths[0] as string)
+          if (round > 0) times.push(ms)
+        }
+    const [alone, crowd] = crowded as [Way, Way]
     const each = (after - before) / (HOT - 10)
     const p50 = ({ times }: Way) => quantile(times, 0.5) * 1_000
     return [
@@ -93,6 +133,13 @@ export const manyFunctions: Benchmark = {
         measured: `${p50(large).toFixed(0)} µs`,
         ratio: p50(large) / p50(small),
         atMost: 1.2,
+      },
+      {
+        what: `p50 of one more call while ${WAITING.toLocaleString('en')} functions wait and ${BUSY} containers are busy ÷ while one waits`,
+        baseline: `${p50(alone).toFixed(0)} µs`,
+        measured: `${p50(crowd).toFixed(0)} µs`,
+        ratio: p50(crowd) / p50(alone),
+        atMost: 1.5,
       },
     ]
   },

@@ -1,5 +1,7 @@
 // A production node on the mock driver with many functions. Arguments: how many; `soak` for ones that soon idle out
-// and answer as the body says, or the socket of a function outside of this process that stands for all containers. Told anything, it collects its garbage and tells what it holds.
+// and answer as the body says, `full` for a node with room for 101 containers, the first function's kept warm, or the
+// socket of a function outside of this process that stands for all containers. Told anything, it collects its garbage
+// and tells what it holds.
 import { readdirSync, rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,7 +20,9 @@ import { collectGarbage } from '../../test/support/garbage.ts'
 
 const count = Number(process.argv[2])
 const isSoak = process.argv[3] === 'soak'
-const socket = isSoak ? undefined : process.argv[3]
+const isFull = process.argv[3] === 'full'
+const socket = isSoak || isFull ? undefined : process.argv[3]
+const MIB = 1024 ** 2
 /** Timers that are armed now. */
 let timers = 0
 const clock: Clock = {
@@ -51,14 +55,15 @@ process.once('SIGTERM', () => process.exit(0))
 const store = await sqliteStore({ file: join(dir, 'bench.db') })
 await store.apps.insert(makeApp())
 const ids = Array.from({ length: count }, (_, i) => `FN${String(i).padStart(6, '0')}`)
-for (const id of ids)
+for (const [i, id] of ids.entries())
   await store.fns.insert(
     makeFn({
       id,
       name: id.toLowerCase(),
       memory: 16,
       idle_timeout: isSoak ? 1 : 600,
-      timeout: isSoak ? 1 : 30,
+      timeout: isSoak ? 1 : 300,
+      ...(isFull && { max_wait: 300, min_warm: i === 0 ? 1 : 0 }),
     }),
   )
 const node = await startNode({
@@ -69,7 +74,7 @@ const node = await startNode({
     : mockDriver({
         clock,
         random: systemRandom,
-        callMs: ({ body }) => (String(body) === 'slow' ? 1_500 : 0),
+        callMs: ({ body }) => (String(body) !== 'slow' ? 0 : isFull ? 290_000 : 1_500),
         answer: ({ body }) => ({ status: ANSWERS[String(body)] ?? 200, body }),
       }),
   bundles: new BundleCache({
@@ -80,7 +85,7 @@ const node = await startNode({
   clock,
   log: silentLogger,
   makeId: idMaker(systemClock, systemRandom),
-  memory: 64 * 1024 ** 3,
+  memory: isFull ? 101 * 16 * MIB : 64 * 1024 * MIB,
   cpus: 64,
   pause: 'never',
   token: undefined,

@@ -13,7 +13,7 @@ const make = (options: Partial<MockOptions> = {}) =>
 const start = async (driver: Driver, changes = {}) =>
   (await driver.prepare(specOf('echo', changes), never)).run(never)
 
-test('every hundredth run fails as in 2017', async () => {
+test('row 66: the hundredth run of the mock driver fails as in 2017, the 99 before it succeed', async () => {
   await using driver = make({ failEvery: 100 })
   const failures: number[] = []
   for (let run = 1; run <= 200; run++) {
