@@ -1,9 +1,9 @@
 import { Client } from 'undici'
 import { type Clock, limit, sleep } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
+import { type LoadDigest, parseDigest } from '../core/load.ts'
 import type { Random } from '../core/random.ts'
 import type { Member, Members } from './members.ts'
-import { type NodeDigest, parseDigest } from './signals.ts'
 
 const LOAD_PATH = '/node/load'
 /** Share of the interval by which a pause may be shorter or longer, so that balancers do not check in step. */
@@ -73,7 +73,7 @@ export class Health implements AsyncDisposable {
     }
   }
 
-  async #ask(client: Client, signal: AbortSignal): Promise<NodeDigest | undefined> {
+  async #ask(client: Client, signal: AbortSignal): Promise<LoadDigest | undefined> {
     const load = await this.#get(client, LOAD_PATH, signal)
     if (load.status !== 404) return parseDigest(accepted(load).text)
     accepted(await this.#get(client, this.#options.path, signal))

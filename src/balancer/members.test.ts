@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { virtualClock } from '../core/clock.ts'
+import type { LoadDigest } from '../core/load.ts'
 import { silentLogger } from '../core/logger.ts'
 import { Nodes } from '../placement/nodes.ts'
-import type { Digest, Member, Placement } from '../placement/placement.ts'
+import type { IdleByFunction, Member, Placement } from '../placement/placement.ts'
 import { FunctionTable } from './functions.ts'
 import { Members, nodeName } from './members.ts'
 
 function made(threshold = 2) {
   const tables: (readonly Member[])[] = []
-  const digests: { node: number; digest: Digest }[] = []
+  const digests: { node: number; idle: IdleByFunction }[] = []
   const nothing = () => {}
   const placement: Placement = {
     name: 'none',
@@ -22,7 +23,7 @@ function made(threshold = 2) {
     report: nothing,
     evicted: nothing,
     forget: nothing,
-    digest: (node, digest) => void digests.push({ node, digest }),
+    digest: (node, { idle }) => void digests.push({ node, idle }),
     member: (members) => void tables.push(members),
   }
   const functions = new FunctionTable()
@@ -35,7 +36,16 @@ function made(threshold = 2) {
   return { members, functions, digests, add, table: () => tables.at(-1) }
 }
 
-const digest = { run: 0, queue: 0, cap: 4, draining: false, boot: 'b1', seq: 1, idle: {} }
+const digest: LoadDigest = {
+  kind: 'full',
+  run: 0,
+  queue: 0,
+  cap: 4,
+  draining: false,
+  boot: 'b1',
+  seq: 1,
+  idle: {},
+}
 
 test('a node is named host:port in lower case', () => {
   assert.deepEqual(['A.example:80', ' 10.0.0.1:8080 ', '[::1]:9'].map(nodeName), [
@@ -84,7 +94,7 @@ test('placement hears of a digest, with the functions that are known by number',
   const member = add('a:1')
   const fn = functions.intern('known')
   members.healthy(member, { ...digest, idle: { known: 3, unknown: 4 } })
-  assert.deepEqual([...(digests[0]?.digest.idle ?? [])], [[fn, 3]])
+  assert.deepEqual([...(digests[0]?.idle ?? [])], [[fn, 3]])
   members.healthy(member, { ...digest, seq: 0 })
   assert.equal(digests.length, 1)
 })

@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
+import type { LoadDigest } from '../core/load.ts'
 import type { Logger } from '../core/logger.ts'
 import { formatAddress, parseAddress } from '../host/listen.ts'
 import type { KnownNode, Nodes } from '../placement/nodes.ts'
 import type { FunctionTable } from './functions.ts'
-import type { NodeDigest } from './signals.ts'
 
 /**
  * The name of a node, `host:port` in lower case.
@@ -94,7 +94,7 @@ export class Members {
   }
 
   /** A check succeeded, and the node may have told of its load; one that never tells does not drain. */
-  healthy(member: Member, digest: NodeDigest | undefined): void {
+  healthy(member: Member, digest: LoadDigest | undefined): void {
     const { node, name, online } = member.known
     const now = this.#clock.now()
     member.failures = 0
@@ -115,7 +115,7 @@ export class Members {
   }
 
   /** Functions that this balancer has not seen are left out: what is idle there will matter when they are called. */
-  #numbered(idle: NodeDigest['idle']): Map<number, number> {
+  #numbered(idle: LoadDigest['idle']): Map<number, number> {
     const counts = new Map<number, number>()
     for (const [id, count] of Object.entries(idle)) {
       const fn = this.#functions.find(id)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { splitReply } from './heads.ts'
-import { parseDigest, readSignals } from './signals.ts'
+import { readSignals } from './signals.ts'
 
 const signals = (...raw: string[]) => readSignals(splitReply(raw, true, false))
 
@@ -70,27 +70,4 @@ test('whatever a node sends is read without a fault', () => {
       if (load) assert.ok(load.seq >= 0)
     }),
   )
-})
-
-const digest = { run: 1, queue: 2, cap: 3, draining: false, boot: 'b1', seq: 4, idle: { fn: 5 } }
-
-test('a digest is read whole, without what counts nothing', () => {
-  assert.deepEqual(parseDigest(JSON.stringify(digest)), digest)
-  const odd = { ...digest, idle: { good: 1, bad: -1, worse: 'x', half: 0.5 } }
-  assert.deepEqual(parseDigest(JSON.stringify(odd))?.idle, { good: 1 })
-})
-
-test('anything else is no digest', () => {
-  const wrong = [
-    { run: -1 },
-    { queue: 'x' },
-    { cap: null },
-    { draining: 1 },
-    { boot: 'a b' },
-    { seq: 1.5 },
-    { idle: [] },
-  ]
-  for (const change of wrong) assert.equal(parseDigest(JSON.stringify({ ...digest, ...change })), undefined)
-  for (const text of ['', 'ok', 'null', '7', '[]', '{}']) assert.equal(parseDigest(text), undefined)
-  fc.assert(fc.property(fc.json(), (text) => void parseDigest(text)))
 })

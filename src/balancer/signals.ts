@@ -1,14 +1,13 @@
 import {
-  type Load,
   ORIGINS,
   type Origin,
-  parseLoad,
   parseWait,
   REJECTS,
   type Reject,
   totalWait,
   type Wait,
 } from '../core/headers.ts'
+import { type Load, parseLoad } from '../core/load.ts'
 import { parseDuration } from '../core/units.ts'
 import type { Reply } from './heads.ts'
 
@@ -62,40 +61,3 @@ function totalOf(text: string | undefined): Wait | undefined {
   const ms = text === undefined ? undefined : parseDuration(text)
   return ms !== undefined && ms >= 0 ? { queue: ms, start: 0, fetch: 0 } : undefined
 }
-
-/** What a node answers on `/node/load`, by the ids of functions. */
-export interface NodeDigest {
-  readonly run: number
-  readonly queue: number
-  readonly cap: number
-  readonly draining: boolean
-  readonly boot: string
-  readonly seq: number
-  readonly idle: Readonly<Record<string, number>>
-}
-
-/** `undefined` unless the text is such an answer. */
-export function parseDigest(text: string): NodeDigest | undefined {
-  const value = parseObject(text)
-  if (!value || typeof value['draining'] !== 'boolean' || typeof value['boot'] !== 'string') return undefined
-  const { run, queue, cap, seq, draining, boot } = value
-  const idle = value['idle'] ?? {}
-  if (!isCount(run) || !isCount(queue) || !isCount(cap) || !isCount(seq)) return undefined
-  if (!isRecord(idle) || !/^[\w-]{1,64}$/.test(boot as string)) return undefined
-  const counts = Object.entries(idle).filter((entry): entry is [string, number] => isCount(entry[1]))
-  return { run, queue, cap, seq, draining, boot: boot as string, idle: Object.fromEntries(counts) }
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isRecord(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0

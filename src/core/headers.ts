@@ -62,40 +62,11 @@ export const formatWait = ({ queue, start, fetch }: Wait): string =>
 
 /** The reverse of {@link formatWait}; `undefined` unless all three parse and none is negative. */
 export function parseWait(text: string): Wait | undefined {
-  const queue = duration(field(text, 'queue'))
-  const start = duration(field(text, 'start'))
-  const fetch = duration(field(text, 'fetch'))
+  const queue = duration(fieldOf(text, 'queue'))
+  const start = duration(fieldOf(text, 'start'))
+  const fetch = duration(fieldOf(text, 'fetch'))
   if (queue === undefined || start === undefined || fetch === undefined) return undefined
   return { queue, start, fetch }
-}
-
-/** What a node says of itself with every reply. Counts; `cap` is the calls it can run at once. */
-export interface Load {
-  readonly run: number
-  readonly queue: number
-  readonly cap: number
-  /** Idle instances of the function of this call, after it. */
-  readonly idle: number
-  /** Names this start of the node: a restart forgets everything. */
-  readonly boot: string
-  /** Grows; an older report never replaces a newer one of the same boot. */
-  readonly seq: number
-}
-
-export const formatLoad = (load: Load): string =>
-  `run=${load.run},queue=${load.queue},cap=${load.cap},idle=${load.idle},boot=${load.boot},seq=${load.seq}`
-
-/** The reverse of {@link formatLoad}; `undefined` when a field is missing or no count. */
-export function parseLoad(text: string): Load | undefined {
-  const run = count(field(text, 'run'))
-  const queue = count(field(text, 'queue'))
-  const cap = count(field(text, 'cap'))
-  const idle = count(field(text, 'idle'))
-  const seq = count(field(text, 'seq'))
-  const boot = field(text, 'boot')
-  if (run === undefined || queue === undefined || cap === undefined || idle === undefined) return undefined
-  if (seq === undefined || boot === undefined || !/^[\w-]{1,64}$/.test(boot)) return undefined
-  return { run, queue, cap, idle, boot, seq }
 }
 
 export { ORIGINS, type Origin, REJECTS, type Reject } from './words.ts'
@@ -118,7 +89,7 @@ export const first = (value: string | readonly string[] | undefined): string | u
   typeof value === 'string' ? value : value?.[0]
 
 /** The value of `name=` in a list `a=1,b=2`. Looks it up in place: this is read on every reply of a node. */
-function field(text: string, name: string): string | undefined {
+export function fieldOf(text: string, name: string): string | undefined {
   const key = `${name}=`
   const at = text.startsWith(key) ? 0 : text.indexOf(`,${key}`) + 1
   if (at === 0 && !text.startsWith(key)) return undefined
@@ -129,8 +100,4 @@ function field(text: string, name: string): string | undefined {
 function duration(text: string | undefined): number | undefined {
   const ms = text === undefined ? undefined : parseDuration(text)
   return ms !== undefined && ms >= 0 ? ms : undefined
-}
-
-function count(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }

@@ -1,15 +1,8 @@
-import type { Load } from '../core/headers.ts'
+import type { Load, LoadDigest } from '../core/load.ts'
 import type { Runner } from '../runner/runner.ts'
 
 /** Functions without idle instances that are still reported as such. */
 const MOST_GONE = 20_000
-
-/** Idle instances by function id: of all that have any, or what changed since an earlier digest. */
-export interface Digest extends Omit<Load, 'idle'> {
-  /** `full`: functions that are not named have none. `delta`: those keep what was told before. */
-  readonly kind: 'full' | 'delta'
-  readonly idle: Readonly<Record<string, number>>
-}
 
 interface Entry {
   idle: number
@@ -44,7 +37,7 @@ export class LoadReport {
    * Idle instances by function. A delta against the digest `since`, when that was one of this start of the node and
    * everything that changed since is still known; else all.
    */
-  digest(since?: { readonly boot: string; readonly seq: number }): Digest {
+  digest(since?: { readonly boot: string; readonly seq: number }): Omit<LoadDigest, 'draining'> {
     const load = this.next(0)
     this.#update(load.seq)
     const isDelta = since?.boot === this.boot && since.seq >= this.#forgotten && since.seq < load.seq

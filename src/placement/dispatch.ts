@@ -1,4 +1,5 @@
-import type { Load, Reject, Wait } from '../core/headers.ts'
+import type { Reject, Wait } from '../core/headers.ts'
+import type { Load } from '../core/load.ts'
 import type { KnownNode, Nodes } from './nodes.ts'
 import type { CallOutcome, Decision, Placement } from './placement.ts'
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Nodes } from './nodes.ts'
-import type { Digest, Member, Placement } from './placement.ts'
+import { type NodeReport, Nodes } from './nodes.ts'
+import type { Member, Placement } from './placement.ts'
 
-const digest: Digest = { run: 0, queue: 0, cap: 4, draining: false, boot: 'b1', seq: 1, idle: new Map() }
+const digest: NodeReport = { run: 0, queue: 0, cap: 4, draining: false, boot: 'b1', seq: 1, idle: new Map() }
 
 /** Nodes, and what placement has heard of them. */
 function made() {

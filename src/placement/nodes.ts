@@ -1,4 +1,5 @@
-import type { Digest, Placement } from './placement.ts'
+import type { Load } from '../core/load.ts'
+import type { IdleByFunction, Placement } from './placement.ts'
 
 /** A node as placement may know it: nothing here but {@link Nodes} and calls under way write it. */
 export interface KnownNode {
@@ -12,12 +13,9 @@ export interface KnownNode {
   readonly inflight: number
 }
 
-/** What a report of a node says of its own age. */
-export interface Stamp {
-  /** Names this start of the node. */
-  readonly boot: string
-  /** Grows within a boot. */
-  readonly seq: number
+/** What a node says of itself on a health check. */
+export interface NodeReport extends Load<IdleByFunction> {
+  readonly draining: boolean
 }
 
 interface Entry extends KnownNode {
@@ -84,7 +82,7 @@ export class Nodes {
   }
 
   /** Whether a report is no older than what is known; if so, it is what is known. */
-  isFresh(node: number, { boot, seq }: Stamp): boolean {
+  isFresh(node: number, { boot, seq }: Pick<Load, 'boot' | 'seq'>): boolean {
     const entry = this.#entries.get(node)
     if (!entry) return false
     if (boot === entry.boot) {
@@ -99,10 +97,10 @@ export class Nodes {
   }
 
   /** What a node said of itself on a health check. An old one changes nothing. */
-  digest(node: number, digest: Digest, now: number): void {
-    if (!this.isFresh(node, digest)) return
-    this.setDraining(node, digest.draining, now)
-    for (const placement of this.#placements) placement.digest(node, digest, now)
+  digest(node: number, report: NodeReport, now: number): void {
+    if (!this.isFresh(node, report)) return
+    this.setDraining(node, report.draining, now)
+    for (const placement of this.#placements) placement.digest(node, report, now)
   }
 
   /** A request was sent there. */

@@ -152,8 +152,7 @@ function live(placement: Placement, past: readonly Event[]): void {
   for (const { kind, fn, node, wait } of past) {
     now += 10
     if (kind === 'evicted') placement.evicted(fn, node, now)
-    else if (kind === 'digest')
-      placement.digest(node, { ...load, draining: false, idle: new Map([[fn, 1]]) }, now)
+    else if (kind === 'digest') placement.digest(node, { ...load, idle: new Map([[fn, 1]]) }, now)
     else {
       placement.sent(fn, node, now)
       if (kind === 'nack') placement.nack(fn, node, load, now)

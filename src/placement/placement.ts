@@ -1,4 +1,5 @@
-import type { Load, Wait } from '../core/headers.ts'
+import type { Wait } from '../core/headers.ts'
+import type { Load } from '../core/load.ts'
 import type { Random } from '../core/random.ts'
 
 /**
@@ -28,8 +29,8 @@ export interface Placement {
   nack(fn: number, node: number, load: Load | undefined, now: number): void
   /** What a node said of itself with a reply. */
   report(fn: number, node: number, wait: Wait | undefined, load: Load | undefined, now: number): void
-  /** What a node said of itself on a health check. */
-  digest(node: number, digest: Digest, now: number): void
+  /** What a node said of itself on a health check; replaces all that was known of it. */
+  digest(node: number, load: Load<IdleByFunction>, now: number): void
   /** A node dropped its idle instances of a function. */
   evicted(fn: number, node: number, now: number): void
   /** The caller gave the function's number up: what is known of it goes. Late reports of it are not kept. */
@@ -53,16 +54,8 @@ export interface CallOutcome {
   readonly totalMs: number
 }
 
-export interface Digest {
-  readonly run: number
-  readonly queue: number
-  readonly cap: number
-  readonly draining: boolean
-  readonly boot: string
-  readonly seq: number
-  /** Interned function → idle instances; replaces all that was known of the node. */
-  readonly idle: ReadonlyMap<number, number>
-}
+/** Interned function → idle instances. */
+export type IdleByFunction = ReadonlyMap<number, number>
 
 /** Why a candidate cost what it did; `NaN` where a term does not apply. Reused between picks. */
 export interface Candidate {
