@@ -43,7 +43,7 @@ interface Load {
 
 /** Fills a node: long calls in all containers but that of the first function, then others that wait. */
 async function fill(url: string, paths: readonly string[], waiting: number): Promise<AsyncDisposable> {
-  const crowd = new Pool(url, { connections: BUSY + waiting })
+  const crowd = new Pool(url, { connections: BUSY + waiting + 1 })
   const load = async (): Promise<Load> => {
     const { body } = await crowd.request({ path: '/node/load', method: 'GET' })
     return (await body.json()) as Load

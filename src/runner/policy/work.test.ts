@@ -101,9 +101,9 @@ const SCENES: Readonly<Record<string, (count: number) => Scene>> = {
 }
 
 for (const [what, make] of Object.entries(SCENES))
-  test(`work is counted: an event costs no more than a few hundred steps with a thousand ${what}, and grows with their logarithm`, () => {
+  test(`work is counted: what one event costs hardly grows with the ${what}`, () => {
     const few = busyHour(make(100), 30)
     const many = busyHour(make(1_600), 30)
-    console.log(what, few, many)
+    assert.ok(few <= 600, `${few} steps with 100`)
     assert.ok(many <= few + 40 * Math.log2(1_600 / 100), `${many} steps with 1,600, ${few} with 100`)
   })
