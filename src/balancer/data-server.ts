@@ -47,6 +47,10 @@ function refuse(head: ClientHead, target: string | undefined, allowed: TokenChec
   if (target === undefined) return UNREADABLE
   if (asksUpgrade(head))
     return new SluiceError('unsupported', undefined, { detail: `Upgrade: ${head.field('upgrade')}` })
+  const coding = head.field('transfer-encoding')
+  // The field ends here, so the node would take what is coded for the body.
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    return new SluiceError('unsupported', undefined, { detail: `Transfer-Encoding: ${coding}` })
   const way = wayOf(target)
   const fault = way === 'call' ? faultOfTarget(target) : undefined
   if (fault !== undefined) return new SluiceError('path-not-found', undefined, { detail: fault })

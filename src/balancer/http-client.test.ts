@@ -54,3 +54,13 @@ test('an answer of the balancer’s own is whole, says why, and keeps the connec
   )
   assert.match(got, /\{"message":"No node can take the call","detail":"0 nodes[^"]*","call_id":"\w{26}"\}\n$/)
 })
+
+test('a body that is coded besides being cut into chunks is refused: its node would not know', async () => {
+  await using rig = await balancerRig(1)
+  const request = (coding: string) =>
+    `POST ${call} HTTP/1.1\r\nHost: h\r\nUser-Agent: t\r\nConnection: close\r\n` +
+    `Transfer-Encoding: ${coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n`
+  assert.match(await sendRaw(rig.balancer.url, request('gzip, chunked')), /^HTTP\/1\.1 501 .*gzip, chunked/s)
+  assert.equal(rig.nodes[0]?.seen.length, 0)
+  assert.match(await sendRaw(rig.balancer.url, request('Chunked')), /^HTTP\/1\.1 200 /)
+})

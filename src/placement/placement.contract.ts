@@ -104,6 +104,23 @@ export function placementContract(name: string, factory: PlacementFactory): void
       )
     })
 
+    test('keeps nothing of functions that were given up, whatever is still said of them', () => {
+      fc.assert(
+        fc.property(members, events, events, seed, (all, past, late, seed) => {
+          let given = true
+          const placement = factory((fn) => (given ? keys(fn) : ''), seededRandom(seed))
+          placement.member(all, 0)
+          live(placement, past)
+          for (let fn = 0; fn < 4; fn++) pick(placement, fn)
+          given = false
+          for (let fn = 0; fn < 4; fn++) placement.forget(fn)
+          live(placement, late)
+          pick(placement, 1)
+          assert.equal(placement.functions, 0)
+        }),
+      )
+    })
+
     test('overwrites the whole decision', () => {
       const placement = made(factory, [{ node: 3, name: 'a:1', eligible: true }], 1)
       const out = makeDecision()
