@@ -31,11 +31,8 @@ function serveV2(v2: FastifyInstance, options: ApiOptions): void {
     route.bodyLimit ??= limit(MAX_JSON_SIZE)
   })
   if (options.cors) allowOrigins(v2, options.cors)
-  v2.addHook('onRequest', async (request, reply) => {
-    if (!allowed(request.headers.authorization)) {
-      reply.header('www-authenticate', 'Bearer')
-      throw unauthorized(request.headers.authorization)
-    }
+  v2.addHook('onRequest', async (request) => {
+    if (!allowed(request.headers.authorization)) throw unauthorized(request.headers.authorization)
     refuseForeign(request, options.cors?.origins)
     refuseLong(request)
     refuseLarge(request)

@@ -5,6 +5,7 @@ import type {
   FastifyRequest,
   FastifyServerOptions,
 } from 'fastify'
+import { errorReply } from '../core/error-reply.ts'
 import { SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { pathOf, RouteList } from './paths.ts'
@@ -90,6 +91,7 @@ function logFailure(log: Logger, error: SluiceError, { method, url }: FastifyReq
 }
 
 function sendError(reply: FastifyReply, error: SluiceError): FastifyReply {
-  const body = `${JSON.stringify(error)}\n`
-  return reply.code(error.status).type('application/json; charset=utf-8').send(body)
+  const { status, headers, body } = errorReply(error)
+  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1])
+  return reply.code(status).send(body)
 }

@@ -1,4 +1,5 @@
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { errorReply } from '../core/error-reply.ts'
 import { ERRORS, messageOf, SluiceError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import { hostCheck } from '../host/known-hosts.ts'
@@ -39,13 +40,12 @@ export function adminServer(options: AdminOptions): FastifyInstance {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, text, done) => done(null, text))
   app.setNotFoundHandler(async (_request, reply) => {
-    const error = new SluiceError('path-not-found')
-    return reply.code(error.status).send(error)
+    return answer(reply, new SluiceError('path-not-found'))
   })
   app.setErrorHandler(async (thrown, _request, reply) => {
     const error = known(thrown)
     if (error.code === 'internal') log.error({ error: messageOf(thrown) }, 'admin request failed')
-    return reply.code(error.status).send({ ...error.toJSON(), msg: error.detail ?? error.message })
+    return answer(reply, error)
   })
 
   app.get('/version', async () => ({ version }))
@@ -74,6 +74,13 @@ export function adminServer(options: AdminOptions): FastifyInstance {
     })
   })
   return app
+}
+
+/** `msg` is what clients of 2017 read. */
+function answer(reply: FastifyReply, error: SluiceError): FastifyReply {
+  const { status, headers, body } = errorReply(error, { more: { msg: error.detail ?? error.message } })
+  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1])
+  return reply.code(status).send(body)
 }
 
 /** The framework's own complaints about a request are the client's, not ours. */

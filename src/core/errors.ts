@@ -36,6 +36,7 @@ const table = {
   'not-found': { status: 404, exit: 3, message: 'Not found', of: 'caller' },
   'path-not-found': { status: 404, exit: 3, message: 'Path not found', of: 'caller' },
   'method-not-allowed': { status: 405, exit: 2, message: 'Method not allowed', of: 'caller' },
+  'request-timeout': { status: 408, exit: 2, message: 'Request did not come in time', of: 'caller' },
   'too-large': {
     status: 413,
     exit: 2,

@@ -15,8 +15,15 @@ export function handleCall(context: InvokeContext, req: IncomingMessage, res: Se
   else call.start()
 }
 
+/** RFC 9112 §3.2: whoever speaks HTTP/1.1 says whom to. */
+export const lacksHost = ({ httpVersion, headers }: IncomingMessage): boolean =>
+  httpVersion === '1.1' && headers.host === undefined
+
+export const noHost = (): SluiceError => new SluiceError('invalid', undefined, { detail: 'there is no Host' })
+
 /** What can be refused before the function is known. */
 function admit({ draining, maxRequestSize }: InvokeContext, req: IncomingMessage): SluiceError | undefined {
+  if (lacksHost(req)) return noHost()
   if (draining()) return new SluiceError('draining')
   if (req.method !== 'POST' && (req.url as string).startsWith('/invoke/')) {
     return new SluiceError('method-not-allowed', `Method not allowed: ${req.method} ${req.url}`)

@@ -14,11 +14,12 @@ import { type Address, close, formatAddress, listen } from '../host/listen.ts'
 import { tokenCheck, unauthorized } from '../host/token.ts'
 import { type PauseRule, Runner } from '../runner/runner.ts'
 import type { Store } from '../store/store.ts'
+import { refuseBytes } from './bad-bytes.ts'
 import type { BundleCache } from './bundles.ts'
 import { callLog } from './call-log.ts'
 import { type ControlContext, serveControl } from './control.ts'
 import { Definitions } from './definitions.ts'
-import { handleCall, type InvokeContext } from './invoke.ts'
+import { handleCall, type InvokeContext, lacksHost, noHost } from './invoke.ts'
 import { LoadReport } from './load-report.ts'
 import { Metrics } from './metrics.ts'
 import type { Traces } from './traces.ts'
@@ -142,6 +143,7 @@ async function serveNode(
   const app = fastify({
     ...FASTIFY_OPTIONS,
     bodyLimit: Number.MAX_SAFE_INTEGER, // the API has limits of its own
+    clientErrorHandler: refuseBytes(control.load),
     forceCloseConnections: true,
     serverFactory: (handler) => {
       const serve = (req: IncomingMessage, res: ServerResponse) => {
@@ -155,6 +157,7 @@ async function serveNode(
           headersTimeout: 60_000,
           keepAliveTimeout: 75_000,
           noDelay: true,
+          requireHostHeader: false, // whoever leaves it out hears the same as everybody
         },
         serve,
       )
@@ -167,6 +170,7 @@ async function serveNode(
   })
   jsonErrors(app, options.log)
   app.addHook('onRequest', async (request) => {
+    if (lacksHost(request.raw)) throw noHost()
     // The route, not the URL: `/%6eode/load` is the same route.
     const { url = '' } = request.routeOptions
     if (isGuarded(url) || url.startsWith('/v2')) checkHost(request.headers.host)

@@ -14,6 +14,7 @@ import type { CallReceiver, CallRequest } from './call-request.ts'
 import type { Resolved } from './definitions.ts'
 import { invokeAnswer, invokeHeaders, requestUrl, triggerAnswer, triggerHeaders } from './function-headers.ts'
 import type { LoadReport } from './load-report.ts'
+import { readOn } from './read-on.ts'
 
 /** A body of at most this many bytes is read and dropped after a refusal; beyond it the connection is closed. */
 const SMALL_BODY = 64 * 1024
@@ -104,6 +105,13 @@ export class Reply implements CallRequest, CallReceiver {
 
   end(rawTrailers: readonly Buffer[]): void {
     this.#answer.end(rawTrailers)
+    const req = this.#req
+    const { socket } = req
+    if (req.complete || !socket) return
+    // Nobody reads the rest any more: the caller would be left with a full connection.
+    readOn(req, this.#context.clock, (ended) => {
+      if (!ended) socket.destroySoon()
+    })
   }
 
   fail(error: SluiceError): number | undefined {
@@ -121,9 +129,14 @@ export class Reply implements CallRequest, CallReceiver {
     headers.push(...this.#facts(), 'Fn-Origin', originOf(error.code))
     const { reject } = ERRORS[error.code]
     if (reject) headers.push('Fn-Reject', reject)
-    if (!this.#req.complete && !isSmall(this.#req)) headers.push('Connection', 'close')
+    const isEarly = !this.#req.complete && !isSmall(this.#req)
+    if (isEarly) headers.push('Connection', 'close')
     res.writeHead(status, headers)
-    res.end(body)
+    // Who asked whether to send its body has not: there is nothing to read.
+    if (isEarly && this.#req.headers.expect === undefined) {
+      res.write(body)
+      readOn(this.#req, this.#context.clock, () => res.end())
+    } else res.end(body)
     return status
   }
 
