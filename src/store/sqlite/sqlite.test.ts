@@ -26,8 +26,10 @@ function spawnWriter(file: string, name: string, count: number) {
     const rest = { config: {}, annotations: {}, syslog_url: '', shape: '', created_at: '', updated_at: '' }
     for (let i = 0; i < ${count}; i++) {
       const name = ${JSON.stringify(name)} + '-' + i
-      await store.apps.insert({ id: name, name, ...rest })
-      console.log(name)
+      const id = name + '-' + process.pid
+      const taken = await store.apps.insert({ id, name, ...rest }).catch((error) => error.code)
+      if (taken === undefined) console.log(name)
+      else if (taken !== 'conflict') process.exit(1)
     }`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -70,6 +72,21 @@ test('processes that open a new file at once all write to it', async () => {
   for (const { closed } of writers) assert.deepEqual(await closed, [0, null])
   await using store = await sqliteStore({ file })
   assert.equal((await store.apps.list({ limit: 99 })).length, 30)
+})
+
+test('of two processes that want the same names, each name has one holder', async () => {
+  await using dir = await tempDir()
+  const file = join(dir.path, 'store.db')
+  await (await sqliteStore({ file }))[Symbol.asyncDispose]()
+  await using stack = new AsyncDisposableStack()
+  const writers = [1, 2].map(() => stack.use(spawnWriter(file, 'same', 40)))
+  const got = await Promise.all(writers.map(({ lines }) => Array.fromAsync(lines)))
+  for (const { closed } of writers) assert.deepEqual(await closed, [0, null])
+  const names = got.flat()
+  assert.equal(new Set(names).size, 40)
+  assert.equal(names.length, 40)
+  await using store = await sqliteStore({ file })
+  assert.equal((await store.apps.list({ limit: 99 })).length, 40)
 })
 
 test('only the owner may read the files', async () => {
