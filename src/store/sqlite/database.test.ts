@@ -15,7 +15,7 @@ import { virtualClock } from '../../core/clock.ts'
 import type { SluiceError } from '../../core/errors.ts'
 import { sqlStore } from '../sql/store.ts'
 import { type SqliteOptions, sqliteDatabase } from './database.ts'
-import { MIGRATIONS } from './migrations.ts'
+import { FIRST } from './migrations.ts'
 
 const unavailable = { code: 'store-unavailable' }
 
@@ -80,7 +80,7 @@ test('a write that waits too long for another process is told so, reads go on, a
   await store.apps.insert(app('late'))
 })
 
-test('a wait for a lock ends with its signal, and nothing of it happens later', async () => {
+test('a wait for a lock ends with its signal, and is not asked for again', async () => {
   await using ground = await setUp()
   const { database, store, file } = ground
   await using other = await lockFile(file)
@@ -94,6 +94,8 @@ test('a wait for a lock ends with its signal, and nothing of it happens later', 
   assert.equal(seen.state, 'pending')
   ending.abort(new Error('enough'))
   await assert.rejects(write, { message: 'enough' })
+  // What the thread was at by then it has tried in vain.
+  await store.apps.list({ limit: 9 })
   await other.release()
   await store.apps.insert(app('b'))
   assert.deepEqual(
@@ -249,7 +251,7 @@ test('a file of the first format is brought to this one with all that it holds',
   const bundle = 'a'.repeat(64)
   {
     using old = new DatabaseSync(file)
-    old.exec(`${MIGRATIONS[0]}; pragma user_version = 1`)
+    old.exec(`${FIRST}; pragma user_version = 1`)
     old.prepare('insert into bundles values (?, 1, ?)').run(bundle, tar)
     old.prepare('insert into bundles values (?, 1, ?)').run('b'.repeat(64), new Uint8Array())
     old.exec(`insert into apps values ('a', 'shop', '${JSON.stringify(app('shop'))}')`)

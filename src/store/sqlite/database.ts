@@ -5,6 +5,7 @@ import { messageOf, SluiceError } from '../../core/errors.ts'
 import type { Database } from '../database.ts'
 import type { Tables } from '../sql/tables.ts'
 import { sqliteDialect, sqliteFacts } from './dialect.ts'
+import { migrate, type Statements } from './migrations.ts'
 import { Thread } from './thread.ts'
 import { Turns } from './turns.ts'
 
@@ -18,8 +19,8 @@ export interface SqliteOptions {
 
 /** Milliseconds beyond the wait for others that a statement may take, so that a disk that hangs holds nobody for ever. */
 const WORK_LIMIT = 5_000
-/** The same for opening, which may rewrite an older file. */
-const OPEN_LIMIT = 600_000
+/** The same for a step to a newer format, which may rewrite the file. */
+const STEP_LIMIT = 600_000
 
 /**
  * A database in one file that the processes of one machine may share. It lives in a thread of its own.
@@ -31,7 +32,8 @@ export async function sqliteDatabase(options: SqliteOptions): Promise<Database<T
   const turns = new Turns()
   const thread = new Thread({ file: resolve(file), patience }, clock, limitMs)
   try {
-    await thread.ask({ kind: 'open' }, undefined, OPEN_LIMIT).answer
+    await thread.ask({ kind: 'open' }).answer
+    await migrate(statementsOf(thread))
   } catch (error) {
     await thread.end()
     const { cause = error } = error as Error
@@ -50,3 +52,13 @@ export async function sqliteDatabase(options: SqliteOptions): Promise<Database<T
     },
   }
 }
+
+const statementsOf = (thread: Thread): Statements => ({
+  async script(sql) {
+    await thread.ask({ kind: 'script', sql }, undefined, STEP_LIMIT).answer
+  },
+  async rows(sql, parameters = []) {
+    const question = { kind: 'run', role: 'writer', sql, parameters } as const
+    return (await thread.ask(question, undefined, STEP_LIMIT).answer).rows
+  },
+})

@@ -1,6 +1,7 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type { SQLInputValue } from 'node:sqlite'
 import { SluiceError } from '../../core/errors.ts'
 import { pathsOf } from '../sql/paths.ts'
+import type { Outcome } from './questions.ts'
 
 const counted = (table: string): string =>
   ['insert', 'update', 'delete']
@@ -14,8 +15,19 @@ const counted = (table: string): string =>
  * Number n takes a file from format n to n + 1. Append only: what was released is never edited,
  * `counted` included.
  */
-export const MIGRATIONS: readonly string[] = [
-  `create table apps (
+const MIGRATIONS: readonly ((db: Statements) => Promise<unknown>)[] = [
+  (db) => db.script(FIRST),
+  keyTriggers,
+  (db) => db.script(BUNDLES_IN_PARTS),
+]
+
+/** What a migration works with. */
+export interface Statements {
+  script(sql: string): Promise<void>
+  rows(sql: string, parameters?: readonly SQLInputValue[]): Promise<Outcome['rows']>
+}
+
+export const FIRST: string = `create table apps (
     id text primary key,
     name text not null unique,
     doc text not null
@@ -52,10 +64,11 @@ export const MIGRATIONS: readonly string[] = [
 
   create table changes (count integer not null) strict;
   insert into changes values (0);
-  ${counted('apps')} ${counted('fns')} ${counted('triggers')}`,
+  ${counted('apps')} ${counted('fns')} ${counted('triggers')}`
 
-  // What is unique is so by a key: also sources that take the same paths, and the app of a trigger and its function.
-  `create unique index fns_of_app on fns (id, app_id);
+/** What is unique is so by a key: also sources that take the same paths, and the app of a trigger and its function. */
+async function keyTriggers(db: Statements): Promise<void> {
+  await db.script(`create unique index fns_of_app on fns (id, app_id);
   create table triggers_2 (
     id text primary key,
     app_id text not null references apps on delete cascade,
@@ -68,15 +81,19 @@ export const MIGRATIONS: readonly string[] = [
     foreign key (fn_id, app_id) references fns (id, app_id) on delete cascade,
     unique (app_id, type, paths),
     unique (fn_id, name)
-  ) strict;
-  insert into triggers_2 select id, app_id, fn_id, name, type, source, paths_of(source), doc from triggers;
-  drop table triggers;
+  ) strict`)
+  const move = `insert into triggers_2
+    select id, app_id, fn_id, name, type, source, ?, doc from triggers where id = ?`
+  for (const { id, source } of await db.rows('select id, source from triggers'))
+    await db.rows(move, [pathsOf(String(source)), String(id)])
+  await db.script(`drop table triggers;
   alter table triggers_2 rename to triggers;
   create index triggers_name on triggers (app_id, name, id);
-  ${counted('triggers')}`,
+  ${counted('triggers')}`)
+}
 
-  // A bundle is kept in parts, so that no statement moves more than one of them.
-  `create table bundle_parts (
+/** A bundle is kept in parts, so that no statement moves more than one of them. */
+const BUNDLES_IN_PARTS = `create table bundle_parts (
     upload text not null,
     part integer not null,
     at integer not null,
@@ -89,36 +106,35 @@ export const MIGRATIONS: readonly string[] = [
       union all
       select digest, part + 1 from parts join bundles using (digest) where (part + 1) * 8388608 < length(tar)
     )
-    select digest, part, put_at, coalesce(substr(tar, part * 8388608 + 1, 8388608), x'') from parts join bundles using (digest);
+    select digest, part, put_at, coalesce(substr(tar, part * 8388608 + 1, 8388608), x'')
+    from parts join bundles using (digest);
   alter table bundles add column size integer not null default 0;
   alter table bundles add column upload text not null default '';
   update bundles set size = length(tar), upload = digest;
-  alter table bundles drop column tar`,
-]
+  alter table bundles drop column tar`
 
 /**
  * Brings the database to the format of this code: all of it or nothing. A file that is up to date is not locked.
  * @throws SluiceError `store-unavailable` when the file is newer than the code
  */
-export function migrate(db: DatabaseSync): void {
-  if (formatOf(db) === MIGRATIONS.length) return
-  db.function('paths_of', (source) => pathsOf(String(source)))
-  db.exec('begin exclusive')
+export async function migrate(db: Statements): Promise<void> {
+  if ((await formatOf(db)) === MIGRATIONS.length) return
+  await db.rows('begin exclusive')
   try {
-    const format = formatOf(db)
+    const format = await formatOf(db)
     if (format > MIGRATIONS.length)
       throw new SluiceError(
         'store-unavailable',
-        `the store has format ${format}, this Sluice knows up to ${MIGRATIONS.length}: use a newer Sluice`,
+        `it has format ${format}, this Sluice knows up to ${MIGRATIONS.length}: use a newer Sluice`,
       )
-    for (const step of MIGRATIONS.slice(format)) db.exec(step)
-    db.exec(`pragma user_version = ${MIGRATIONS.length}`)
-    db.exec('commit')
+    for (const step of MIGRATIONS.slice(format)) await step(db)
+    await db.script(`pragma user_version = ${MIGRATIONS.length}`)
+    await db.rows('commit')
   } catch (error) {
-    if (db.isTransaction) db.exec('rollback')
+    await db.rows('rollback')
     throw error
   }
 }
 
-const formatOf = (db: DatabaseSync): number =>
-  (db.prepare('pragma user_version').get() as { user_version: number }).user_version
+const formatOf = async (db: Statements): Promise<number> =>
+  Number((await db.rows('pragma user_version'))[0]?.['user_version'])

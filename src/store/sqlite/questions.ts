@@ -5,7 +5,10 @@ export type Role = 'reader' | 'writer'
 
 /** What the thread of a database is asked. */
 export type Question =
-  | { readonly kind: 'open' | 'close' }
+  | { readonly kind: 'open' }
+  | { readonly kind: 'close' }
+  /** Statements without parameters, on the connection that writes. */
+  | { readonly kind: 'script'; readonly sql: string }
   | {
       readonly kind: 'run'
       readonly role: Role
@@ -24,14 +27,14 @@ export interface Fault {
   readonly message: string
   /** SQLite's extended result code. */
   readonly errcode: number | undefined
-  /** The file is at fault, and not what was asked. */
-  readonly unavailable: boolean
+  /** Of the system, or of Node. */
+  readonly code: string | undefined
 }
 
-/** To the thread: a question, or the word that nobody waits for its answer any more. */
-export type ToThread =
-  | { readonly id: number; readonly question: Question }
-  | { readonly id: number; readonly forget: true }
+export interface ToThread {
+  readonly id: number
+  readonly question: Question
+}
 
 export type FromThread =
   | { readonly id: number; readonly outcome: Outcome }
@@ -41,6 +44,6 @@ export type FromThread =
 export interface Workplace {
   /** Absolute. */
   readonly file: string
-  /** How long a statement may wait for other processes, in milliseconds. */
+  /** How long opening may wait for other processes, in milliseconds. */
   readonly patience: number
 }

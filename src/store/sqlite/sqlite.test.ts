@@ -106,7 +106,7 @@ test('a file newer than the code is refused and left alone', async () => {
   raw.exec('pragma user_version = 999')
   await assert.rejects(sqliteStore({ file }), {
     code: 'store-unavailable',
-    message: /the store has format 999, this Sluice knows up to \d+: use a newer Sluice$/,
+    message: /: it has format 999, this Sluice knows up to \d+: use a newer Sluice$/,
   })
   assert.deepEqual({ ...raw.prepare('pragma user_version').get() }, { user_version: 999 })
 })
