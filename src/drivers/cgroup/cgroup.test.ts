@@ -105,7 +105,7 @@ for (const { title, hides } of MACHINES)
       if (!rig) return
       await using group = await rig.tree.make('a', FREE)
       using held = hold('sleep 60 & wait')
-      group.add(held.pid)
+      await group.add(held.pid)
       held.go()
       await until(
         'the child to be in every tree',
@@ -118,7 +118,7 @@ for (const { title, hides } of MACHINES)
       if (!rig) return
       await using group = await rig.tree.make('a', { ...FREE, pids: 40 })
       using held = hold('f() { while :; do f & sleep 0.01; done; }; f')
-      group.add(held.pid)
+      await group.add(held.pid)
       held.go()
       await until('some forks', () => new Set(pidsIn(rig, 'a')).size > 10)
       await group.kill()
@@ -131,7 +131,7 @@ for (const { title, hides } of MACHINES)
       if (!rig) return
       await using group = await rig.tree.make('a', FREE)
       using held = hold('sleep 60')
-      group.add(held.pid)
+      await group.add(held.pid)
       await group.freeze()
       await group.kill()
       assert.equal(await held.exit, 'SIGKILL')
@@ -142,7 +142,7 @@ for (const { title, hides } of MACHINES)
       if (!rig) return
       await using group = await rig.tree.make('a', FREE)
       using held = hold('while :; do :; done')
-      group.add(held.pid)
+      await group.add(held.pid)
       held.go()
       await until('it to run', () => ticksOf(held.pid) > 0)
       await group.freeze()
@@ -166,7 +166,7 @@ for (const { title, hides } of MACHINES)
       if (!rig) return
       const group = await rig.tree.make('a', FREE)
       using held = hold('sleep 60')
-      group.add(held.pid)
+      await group.add(held.pid)
       const dirs = dirsOf(rig, 'a')
       assert.ok(group.sample())
       await Promise.all([group[Symbol.asyncDispose](), group[Symbol.asyncDispose]()])
@@ -199,11 +199,11 @@ for (const { title, hides } of MACHINES)
       using running = hold('sleep 60')
       using frozen = hold('sleep 60')
       using ours = hold('sleep 60')
-      ;(await predecessor.make('running', FREE)).add(running.pid)
+      await (await predecessor.make('running', FREE)).add(running.pid)
       const other = await predecessor.make('frozen', FREE)
-      other.add(frozen.pid)
+      await other.add(frozen.pid)
       await other.freeze()
-      _ours.add(ours.pid)
+      await _ours.add(ours.pid)
       const elsewhere = dirsOf(rig).map((dir) => join(dir, '..', `${rig.name}-session`, rig.name, 'x'))
       for (const dir of elsewhere) mkdirSync(dir, { recursive: true })
 
@@ -222,7 +222,7 @@ for (const { title, hides } of MACHINES)
       if (!rig) return
       await using group = await rig.tree.make('a', FREE)
       using held = hold('sleep 60')
-      group.add(held.pid)
+      await group.add(held.pid)
       await assert.rejects(
         rig.tree.make('a', FREE),
         (error) => (error as DriverError).fault === 'unavailable',
@@ -237,7 +237,7 @@ for (const { title, hides } of MACHINES)
       using held = hold('exit')
       held.go()
       await held.exit
-      assert.throws(() => group.add(held.pid), DriverError)
+      await assert.rejects(group.add(held.pid), DriverError)
     })
   })
 
@@ -254,7 +254,7 @@ describe('limits of groups', () => {
     if (!rig) return
     await using group = await rig.tree.make('a', { ...FREE, pids: 8 })
     using held = hold('for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; exit 7')
-    group.add(held.pid)
+    await group.add(held.pid)
     held.go()
     assert.notEqual(await held.exit, 7)
     assert.equal(new Set(pidsIn(rig, 'a')).size, 7)
@@ -265,7 +265,7 @@ describe('limits of groups', () => {
     if (!rig) return
     const group = await rig.tree.make('a', { ...FREE, memory: 32 * MEBI })
     using held = hold('exec tail /dev/zero')
-    group.add(held.pid)
+    await group.add(held.pid)
     assert.equal(group.oomKills(), 0)
     held.go()
     assert.equal(await held.exit, 'SIGKILL')
@@ -279,7 +279,7 @@ describe('limits of groups', () => {
     if (!rig) return
     await using group = await rig.tree.make('a', { ...FREE, cpus: 0.1, cpuShares: 2 })
     using held = hold('while :; do :; done')
-    group.add(held.pid)
+    await group.add(held.pid)
     held.go()
     const throttled = () =>
       dirsOf(rig, 'a').some((dir) => {
@@ -294,7 +294,7 @@ describe('limits of groups', () => {
     if (!rig) return
     await using group = await rig.tree.make('a', { ...FREE, memory: 32 * MEBI })
     using held = hold('x=$(head -c 4000000 /dev/zero | tr "\\0" x); while :; do :; done')
-    group.add(held.pid)
+    await group.add(held.pid)
     held.go()
     const sample = await until('CPU and memory to be used', () => {
       const sample = group.sample()
@@ -326,7 +326,7 @@ describe('limits of groups', () => {
     if (!rig) return
     await using group = await rig.tree.make('a', { ...FREE, memory: 32 * MEBI })
     using held = hold('exec tail /dev/zero')
-    group.add(held.pid)
+    await group.add(held.pid)
     const counters = readCgroup(held.pid)
     assert.equal(counters?.sample()?.['mem_limit'], 32 * MEBI)
     held.go()

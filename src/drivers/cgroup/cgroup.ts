@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
@@ -44,7 +44,7 @@ export interface Cgroup extends GroupCounters, AsyncDisposable {
    * Moves a process in, and thereby what it starts from then on. Memory that it has already stays charged where it was.
    * @throws DriverError `unavailable`, also when it has ended
    */
-  add(pid: number): void
+  add(pid: number): Promise<void>
   /** @throws DriverError `unavailable` when it has not come to a halt after 5 s */
   freeze(): Promise<void>
   thaw(): Promise<void>
@@ -84,9 +84,9 @@ export interface CgroupOptions {
  * @returns undefined where this process may make no groups: it is not root, and nothing was delegated to it
  */
 export async function openCgroups(options: CgroupOptions): Promise<CgroupTree | undefined> {
-  const { clock, name, proc = '/proc' } = options
+  const { name, proc = '/proc' } = options
   const found = inspect(proc, (mounts) => ({ mounts, site: openSite(name, mounts, proc) }))
-  return found?.site ? makeTree(name, found.site, found.mounts, clock) : undefined
+  return found?.site ? makeTree({ ...options, proc, mounts: found.mounts, site: found.site }) : undefined
 }
 
 /**
@@ -107,9 +107,18 @@ function inspect<T>(proc: string, read: (mounts: Mounts) => T): T | undefined {
   }
 }
 
-function makeTree(name: string, site: Site, mounts: Mounts, clock: Clock): CgroupTree {
+interface TreeOptions {
+  readonly name: string
+  readonly site: Site
+  readonly mounts: Mounts
+  readonly proc: string
+  readonly clock: Clock
+}
+
+function makeTree({ name, site, mounts, proc, clock }: TreeOptions): CgroupTree {
   const parents = new Set(Object.values(site.dirs))
   const live = new Set<string>()
+  const warmUp = () => stay(mounts, proc).catch(() => {})
   const has = (file: string) => [...parents].some((dir) => existsSync(join(dir, file)))
 
   return {
@@ -120,6 +129,7 @@ function makeTree(name: string, site: Site, mounts: Mounts, clock: Clock): Cgrou
 
     async make(group, limits) {
       if (live.has(group)) throw new DriverError('unavailable', `there is a group ${group} already`)
+      warmUp()
       const dirs = mapDirs(site.dirs, (parent) => join(parent, group))
       const made: string[] = []
       live.add(group)
@@ -154,6 +164,15 @@ function makeTree(name: string, site: Site, mounts: Mounts, clock: Clock): Cgrou
   }
 }
 
+/**
+ * Moves this process to where it is. The first move after a while waits until every CPU has passed by (10 ms), those
+ * soon after it do not: so a start begins with one that changes nothing, while the rest of it is prepared.
+ */
+async function stay(mounts: Mounts, proc: string): Promise<void> {
+  const [dir] = Object.values(groupOf('self', mounts, proc))
+  if (dir !== undefined) await writeFile(join(dir, 'cgroup.procs'), String(process.pid), { flag: 'r+' })
+}
+
 function makeGroup(dirs: GroupDirs, clock: Clock, removed: () => void): Cgroup {
   const all = [...new Set(Object.values(dirs))]
   const counters = countersOf(dirs)
@@ -168,9 +187,11 @@ function makeGroup(dirs: GroupDirs, clock: Clock, removed: () => void): Cgroup {
 
   return {
     ...counters,
-    add(pid) {
+    async add(pid) {
       try {
-        for (const dir of all) writeFileSync(join(dir, 'cgroup.procs'), String(pid))
+        // The first one may have to wait for every CPU, and this process has other things to do.
+        for (const [index, dir] of all.entries())
+          await (index === 0 ? writeFile : writeFileSync)(join(dir, 'cgroup.procs'), String(pid))
       } catch (error) {
         throw new DriverError('unavailable', `cannot move process ${pid} to its group: ${messageOf(error)}`, {
           cause: error,

@@ -9,7 +9,7 @@ import { holdOutput, type Output } from '../output.ts'
 import { classify, type Verdict } from './classify.ts'
 import { endProcess, type Identity, identify, writeRecord } from './folder.ts'
 import { type Launched, type LaunchOptions, launch } from './launch.ts'
-import type { Uplink } from './uplink.ts'
+import type { Uplink, UplinkOptions } from './uplink.ts'
 import { within } from './within.ts'
 
 export interface BoxOptions extends Omit<LaunchOptions, 'adopt'> {
@@ -19,7 +19,7 @@ export interface BoxOptions extends Omit<LaunchOptions, 'adopt'> {
   readonly folder: string
   readonly logLimit: number | undefined
   /** Makes its way out, where it has a network of its own; `adopt` is given the pid of what carries its packets. */
-  readonly connect: ((pid: number, adopt: (pid: number) => void) => Promise<Uplink>) | undefined
+  readonly connect: ((pid: number, adopt: UplinkOptions['adopt']) => Promise<Uplink>) | undefined
   readonly clock: Clock
   /** Runs once nothing of the container is left running, before `ended` settles. */
   readonly cleanUp: () => Promise<void>

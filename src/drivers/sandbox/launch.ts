@@ -22,7 +22,7 @@ export interface LaunchOptions {
   readonly masks: readonly string[]
   readonly inherited: Shield['stdio']
   /** Called with bubblewrap's pid before it makes anything. */
-  readonly adopt: (pid: number) => void
+  readonly adopt: (pid: number) => Promise<void> | undefined
 }
 
 /** A bubblewrap that makes a container and waits with it until released. */
@@ -66,17 +66,9 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     quiet(child.stdio[fd] as Socket),
   ) as [Socket, Socket, Socket, Socket]
   quiet(child.stdin)
-  try {
-    adopt(pid)
-  } catch (error) {
-    child.kill('SIGKILL')
-    throw error
-  }
-  args.end(`${furniture(room, masks).join('\0')}\0`)
-  if (filter) calls.end(filter)
   const report = readReport(status)
   const complaint = readComplaint(child.stderr as Readable)
-  return {
+  const launched: Launched = {
     pid,
     stdin: child.stdin ?? undefined,
     stdout: child.stdout as Readable,
@@ -92,6 +84,15 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     })),
     drained: once(child, 'close').then(() => {}),
   }
+  try {
+    await adopt(pid)
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
+  args.end(`${furniture(room, masks).join('\0')}\0`)
+  if (filter) calls.end(filter)
+  return launched
 }
 
 function start({ bwrap, prefix, room, argv, mode, user, filter, inherited }: LaunchOptions): ChildProcess {

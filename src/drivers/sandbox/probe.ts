@@ -75,7 +75,7 @@ async function tryOut(
   const { user, clock } = options
   let launched: Launched
   try {
-    launched = await launch({ ...options, room, mode: 'hot', argv: [NOTHING], adopt() {} })
+    launched = await launch({ ...options, room, mode: 'hot', argv: [NOTHING], adopt: () => undefined })
   } catch (error) {
     return `${messageOf(error)}${user ? `, as user ${user.uid}` : ''}`
   }
@@ -97,7 +97,7 @@ async function tryOut(
 
 async function tryConnect(pid: number, connect: BoxOptions['connect']): Promise<string | undefined> {
   try {
-    await using _uplink = await connect?.(pid, () => {})
+    await using _uplink = await connect?.(pid, () => undefined)
     return undefined
   } catch (error) {
     return messageOf(error)

@@ -35,7 +35,7 @@ export interface UplinkOptions {
   readonly inherited: Shield['stdio']
   readonly clock: Clock
   /** Called with the pid of the process that carries a container's packets, before it carries any. */
-  readonly adopt: (pid: number) => void
+  readonly adopt: (pid: number) => Promise<void> | undefined
 }
 
 /** A container's way out. Disposing it closes it. */
@@ -100,7 +100,7 @@ async function startCarrier(pid: number, options: UplinkOptions): Promise<AsyncD
     await ended
   }
   try {
-    adopt(child.pid as number)
+    await adopt(child.pid as number)
     const ready = once(child.stdio[READY_FD] as Readable, 'data').then(() => undefined)
     await within(Promise.race([ready, ended.then(fail)]), LIMIT, options.clock)
     return { [Symbol.asyncDispose]: dispose }
