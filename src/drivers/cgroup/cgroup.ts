@@ -6,7 +6,7 @@ import { messageOf } from '../../core/errors.ts'
 import { type GroupDirs, groupOf, type Mounts, readMounts, topsOf } from '../../host/hierarchies.ts'
 import { DriverError } from '../driver.ts'
 import { readOomKills, readPeak, readSample } from './counters.ts'
-import { type GroupLimit, setLimits } from './limits.ts'
+import { type GroupLimit, type GroupLimits, setLimits } from './limits.ts'
 import { freeze, kill, removeDirs, thaw } from './processes.ts'
 import { openSite, type Site } from './site.ts'
 
@@ -26,16 +26,6 @@ export interface CgroupTree extends AsyncDisposable {
   make(name: string, limits: GroupLimits): Promise<Cgroup>
   /** Ends and removes the groups that a killed predecessor of this name left, wherever it made them. */
   reap(): Promise<void>
-}
-
-/** 0 = no limit. */
-export interface GroupLimits {
-  /** Bytes, swap included. */
-  readonly memory: number
-  readonly cpus: number
-  /** 2–262144. */
-  readonly cpuShares?: number | undefined
-  readonly pids: number
 }
 
 /** Disposing it ends what is in it and removes it; twice is fine. */

@@ -3,8 +3,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tempDir } from '../../../test/support/temp.ts'
-import type { GroupLimits } from './cgroup.ts'
-import { GROUP_LIMITS, type GroupLimit, setLimits } from './limits.ts'
+import { GROUP_LIMITS, type GroupLimit, type GroupLimits, setLimits } from './limits.ts'
 
 interface Case {
   readonly limits: GroupLimits

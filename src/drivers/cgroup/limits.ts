@@ -1,10 +1,19 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { GroupDirs } from '../../host/hierarchies.ts'
-import type { GroupLimits } from './cgroup.ts'
 
 export const GROUP_LIMITS = ['memory', 'cpu', 'pids'] as const
 export type GroupLimit = (typeof GROUP_LIMITS)[number]
+
+/** 0 = no limit. */
+export interface GroupLimits {
+  /** Bytes, swap included. */
+  readonly memory: number
+  readonly cpus: number
+  /** 2–262144. */
+  readonly cpuShares?: number | undefined
+  readonly pids: number
+}
 
 interface Setting {
   readonly path: string

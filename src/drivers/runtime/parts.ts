@@ -5,7 +5,15 @@ import { DriverError } from '../driver.ts'
 import { findApplets, findBusybox } from './busybox.ts'
 import { findLibraries } from './libraries.ts'
 import type { Memory } from './memory.ts'
-import type { RuntimeOptions } from './runtime.ts'
+
+export interface PartsOptions {
+  /** A Node binary. @default the one that runs this */
+  readonly node?: string
+  /** A static busybox. @default the machine's, if it has one */
+  readonly busybox?: string
+  /** Our folder with `bootstrap.cjs`. */
+  readonly fdk: string
+}
 
 /** One thing in the runtime. A path is relative to its root. */
 export type Part =
@@ -29,7 +37,7 @@ const TEXTS = {
  * Everything that the runtime is made of, folders before what is in them.
  * @throws DriverError `unavailable` when something that must be there is not
  */
-export async function listParts(options: RuntimeOptions, memory: Memory): Promise<Part[]> {
+export async function listParts(options: PartsOptions, memory: Memory): Promise<Part[]> {
   const { node = process.execPath, fdk } = options
   const busybox = await findBusybox(options.busybox)
   const files: Part[] = [

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, rmdir, stat } from 'node:fs/promise
 import { join } from 'node:path'
 import { isThere, makeFolder } from '../../host/folder.ts'
 import { digestFile, openMemory } from './memory.ts'
-import { listParts, writePart } from './parts.ts'
+import { listParts, type PartsOptions, writePart } from './parts.ts'
 import { versionOf } from './version.ts'
 
 /** The root file system that bundles run on, FROM scratch: Node, its libraries, a shell and the bootstrap. */
@@ -19,15 +19,9 @@ export interface Runtime {
   readonly shell: boolean
 }
 
-export interface RuntimeOptions {
+export interface RuntimeOptions extends PartsOptions {
   /** Folder that holds one folder a version. */
   readonly dir: string
-  /** A Node binary. @default the one that runs this */
-  readonly node?: string
-  /** A static busybox. @default the machine's, if it has one */
-  readonly busybox?: string
-  /** Our folder with `bootstrap.cjs`. */
-  readonly fdk: string
   readonly signal?: AbortSignal
   /** Called with a few words before each step that takes time. */
   readonly onStep?: (step: string) => void
