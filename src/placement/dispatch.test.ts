@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { virtualClock } from '../core/clock.ts'
 import type { Reject } from '../core/headers.ts'
 import type { Load } from '../core/load.ts'
 import { seededRandom } from '../core/random.ts'
 import { Dispatch, MAX_REFUSALS } from './dispatch.ts'
-import { Nodes } from './nodes.ts'
+import { fnlb } from './fnlb.ts'
+import { type KnownNode, Nodes } from './nodes.ts'
 import { type CallOutcome, makeDecision, type Placement } from './placement.ts'
 import { roundRobin } from './round-robin.ts'
 
@@ -160,4 +162,51 @@ test('whatever happens to many calls at once, each node is told of each once and
       assert.deepEqual([...seen('done'), ...seen('nack')].sort(), sent.sort())
     }),
   )
+})
+
+test('balancers over a thousand nodes are driven by a clock alone: refused calls find room, and all end', () => {
+  const clock = virtualClock()
+  const random = seededRandom(7)
+  const running = new Map<number, number>()
+  let seq = 0
+  const names = Array.from({ length: 1_000 }, (_, node) => `n${node}:80`)
+  const balancers = [1, 2, 3].map((seed) => {
+    const placement = fnlb((fn) => `fn${fn}`, seededRandom(seed))
+    const nodes = new Nodes(placement)
+    nodes.addAll(names, 0)
+    return { placement, nodes, decision: makeDecision() }
+  })
+  const ends = { served: 0, refused: 0 }
+  /** A node has two slots, of a call of half a second each. */
+  const arrive = (dispatch: Dispatch, at: KnownNode | undefined): void => {
+    if (!at) {
+      ends.refused++
+      return
+    }
+    const { node } = at
+    const said = () => ({ ...load, boot: `b${node}`, seq: seq++ })
+    const calls = running.get(node) ?? 0
+    if (calls >= 2) {
+      arrive(dispatch, dispatch.refused('busy', said(), true, clock.now()))
+      return
+    }
+    running.set(node, calls + 1)
+    clock.after(500, () => {
+      running.set(node, (running.get(node) ?? 0) - 1)
+      dispatch.answered({ kind: 'ok', wait, load: said() }, clock.now())
+      dispatch.ended(clock.now())
+      ends.served++
+    })
+  }
+  for (let i = 0; i < 6_000; i++) {
+    const shared = balancers[i % 3]
+    assert.ok(shared)
+    const dispatch = new Dispatch(shared, Math.floor(random() * 2_000))
+    arrive(dispatch, dispatch.begin(clock.now()))
+    clock.advance(1)
+  }
+  clock.advance(1_000)
+  assert.equal(ends.served + ends.refused, 6_000)
+  assert.ok(ends.served > 5_900, `${ends.served} served`)
+  for (const { nodes } of balancers) for (const { inflight } of nodes.all) assert.equal(inflight, 0)
 })

@@ -52,19 +52,16 @@ export class Nodes {
 
   /** A new node is presumed online. */
   add(name: string, now: number): KnownNode {
-    const entry: Entry = {
-      node: this.#next++,
-      name,
-      online: true,
-      draining: false,
-      inflight: 0,
-      boot: '',
-      lastBoot: '',
-      seq: -1,
-    }
-    this.#entries.set(entry.node, entry)
+    const entry = this.#enter(name)
     this.#changed(now)
     return entry
+  }
+
+  /** Many at once: placement hears of one change. */
+  addAll(names: readonly string[], now: number): readonly KnownNode[] {
+    const entries = names.map((name) => this.#enter(name))
+    this.#changed(now)
+    return entries
   }
 
   /** Forgets it: one of the same name is a new one. */
@@ -113,6 +110,21 @@ export class Nodes {
   done(node: number): void {
     const entry = this.#entries.get(node)
     if (entry) entry.inflight--
+  }
+
+  #enter(name: string): Entry {
+    const entry: Entry = {
+      node: this.#next++,
+      name,
+      online: true,
+      draining: false,
+      inflight: 0,
+      boot: '',
+      lastBoot: '',
+      seq: -1,
+    }
+    this.#entries.set(entry.node, entry)
+    return entry
   }
 
   #set(node: number, online: boolean | undefined, draining: boolean | undefined, now: number): void {
