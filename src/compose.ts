@@ -179,6 +179,7 @@ function serveNode(
     publicUrl: environment.publicUrl,
     hosts: environment.allowedHosts,
     maxRequestSize: environment.maxRequestSize,
+    bodyTimeout: environment.bodyTimeout,
     maxResponseSize: environment.maxResponseSize,
     maxResponseHeadSize: environment.maxResponseHeadSize,
     cors: environment.cors,

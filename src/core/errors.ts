@@ -44,6 +44,13 @@ const table = {
     of: 'caller',
     started: true,
   },
+  'body-late': {
+    status: 408,
+    exit: 2,
+    message: 'Request body did not arrive in time',
+    of: 'caller',
+    started: true,
+  },
   'head-too-large': { status: 431, exit: 2, message: 'Request header too large', of: 'caller' },
   'client-gone': { status: 444, exit: 7, message: 'Client gone', of: 'caller', started: true },
   unsupported: { status: 501, exit: 2, message: 'Not supported by this server', of: 'caller' },

@@ -15,6 +15,8 @@ export interface Environment {
   readonly allowedHosts: readonly string[]
   /** Largest request body in bytes; 0 = no limit. @default 0 */
   readonly maxRequestSize: number
+  /** Milliseconds in which the beginning of a body must be here, and that it may stand still later. @default 30000 */
+  readonly bodyTimeout: number | undefined
   /** Largest body of a function's answer in bytes; 0 = no limit. @default 0 */
   readonly maxResponseSize: number
   /** Largest head of a function's answer in bytes; 0 = no limit of ours. @default 0 */
@@ -108,6 +110,7 @@ export function readEnvironment(
     publicUrl: text('FN_PUBLIC_LB_URL')?.replace(/\/+$/, ''),
     allowedHosts: readHosts(text('FN_ALLOWED_HOSTS'), text('FN_PUBLIC_LB_URL')),
     maxRequestSize: bytes('FN_MAX_REQUEST_SIZE'),
+    bodyTimeout: whole('FN_BODY_TIMEOUT_MSECS', 'milliseconds') || undefined,
     maxResponseSize: bytes('FN_MAX_RESPONSE_SIZE'),
     maxResponseHeadSize: bytes('FN_MAX_HDR_RESPONSE_SIZE'),
     memory: bytes('FN_MAX_TOTAL_MEMORY_BYTES') || undefined, // today's Fn says 0 for none of its own

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { SluiceError } from '../core/errors.ts'
 import type { CallOrigin } from '../runner/protocols/environment.ts'
 import type { Receiver } from '../runner/protocols/exchange.ts'
+import type { BodyListener } from './body.ts'
 import type { HttpFacts } from './call-record.ts'
 import type { Resolved } from './definitions.ts'
 
@@ -18,6 +19,10 @@ export interface CallRequest {
   readonly body: Readable | Uint8Array | undefined
   /** Bytes of the body, where that is known ahead. */
   readonly length?: number | undefined
+  /** Tells when so many bytes of the body are here, or all of it. Absent: they are. */
+  awaitBody?(enough: number, listener: BodyListener): Disposable
+  /** Tells when the body stands still while the call runs. */
+  watchBody?(still: (error: SluiceError) => void): Disposable | undefined
   /** Until when the answer is wanted (ms of the clock). */
   readonly deadline?: number | undefined
   /** Only an idle instance may take it. */
@@ -33,8 +38,8 @@ export interface CallRequest {
 
 /** Who gets the answer: `head`, `data` and `end`, or `fail` once, before or after the head. */
 export interface CallReceiver extends Pick<Receiver, 'data' | 'end'> {
-  /** The call has its slot: its body is wanted now. */
-  started?(): void
+  /** The call is not refused: the rest of its body is wanted now. */
+  wanted?(): void
   /** @param status of a trigger's answer, what the function says there; else 200 */
   head(status: number, headers: IncomingHttpHeaders, raw: readonly Buffer[]): void
   /** @returns the status that the caller has seen, or `undefined` when there is none to be seen */

@@ -4,10 +4,12 @@ import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { NO_WAIT, type Wait } from '../core/headers.ts'
 import { parseTarget } from '../core/routes.ts'
+import type { Definition } from '../runner/definition.ts'
 import { type CallOrigin, environment2017 } from '../runner/protocols/environment.ts'
 import type { Exchange } from '../runner/protocols/exchange.ts'
 import type { Runner, CallReceiver as RunReceiver, Slot } from '../runner/runner.ts'
 import { FailedStart } from '../runner/start.ts'
+import { BEGINNING } from './body.ts'
 import type { BegunCall, CallObserver, CallRecord, CallWatch, HttpFacts, RanIn } from './call-record.ts'
 import type { CallReceiver, CallRequest } from './call-request.ts'
 import type { Definitions, Resolved } from './definitions.ts'
@@ -39,6 +41,10 @@ export class Call implements RunReceiver, BegunCall {
   #slot: Slot | undefined
   #exchange: Exchange | undefined
   #waiting: AbortController | undefined
+  /** Waits for the body, or watches it. */
+  #body: Disposable | undefined
+  /** Since when it waits for a slot (ms of the clock): what its body took is nobody's wait. */
+  #since: number
   #dispatched = 0
   #wait: Wait = NO_WAIT
   #status = 200
@@ -54,6 +60,7 @@ export class Call implements RunReceiver, BegunCall {
     this.#receiver = receiver
     this.id = request.id
     this.arrived = request.arrived ?? context.clock.now()
+    this.#since = this.arrived
     this.http = request.http
     for (const observer of context.observers) {
       const watch = observer.begin(this)
@@ -125,7 +132,6 @@ export class Call implements RunReceiver, BegunCall {
     this.#slot = slot
     this.#wait = slot.wait
     this.#dispatched = this.#context.clock.now()
-    this.#receiver.started?.()
     if (this.#watches.length > 0) {
       const ran = ranIn(slot)
       for (const watch of this.#watches) watch.started?.(this, ran)
@@ -154,6 +160,7 @@ export class Call implements RunReceiver, BegunCall {
 
   #end(status: number | undefined, error: SluiceError | undefined): void {
     this.#over = true
+    this.#body?.[Symbol.dispose]()
     this.#request.signal?.removeEventListener('abort', this.#gone)
     const record: CallRecord = {
       id: this.id,
@@ -175,18 +182,52 @@ export class Call implements RunReceiver, BegunCall {
     if (this.#over) return
     this.#resolved = resolved
     const { definition } = resolved
-    const { runner } = this.#context
+    const { clock, maxRequestSize } = this.#context
     // Before anything else is looked at: whatever the node is busy with, the answer is the same.
     if (this.#isPast()) {
       this.fail(deadlinePassed('when the call came'))
       return
     }
-    const slot = runner.tryAcquire(definition, this.arrived)
+    const { body, awaitBody } = this.#request
+    if (!body || !awaitBody) {
+      this.#seek(resolved)
+      return
+    }
+    // Beyond its limit nobody waits for a body.
+    const enough = definition.streams ? 1 : Math.min(BEGINNING, maxRequestSize || BEGINNING)
+    this.#body = this.#request.awaitBody?.(enough, {
+      here: () => {
+        this.#since = clock.now()
+        if (!this.#over) this.#seek(resolved)
+      },
+      coming: () => {
+        const refusal = this.#refusal(definition)
+        if (refusal) this.fail(refusal)
+        else this.#receiver.wanted?.()
+      },
+      late: (error) => this.fail(error),
+    })
+  }
+
+  /** Why it is refused before its body has come, if it is. */
+  #refusal(definition: Definition): SluiceError | undefined {
+    const { runner } = this.#context
+    if (this.#request.warmOnly && !runner.hasIdle(definition)) return this.#notWarm(definition)
+    return runner.refusal({ definition, arrived: this.arrived, deadline: this.#request.deadline })
+  }
+
+  #seek(resolved: Resolved): void {
+    const { definition } = resolved
+    const { runner } = this.#context
+    const slot = runner.tryAcquire(definition, this.#since)
     if (slot) this.#run(slot)
-    else if (this.#request.warmOnly && !runner.hasIdle(definition)) {
-      const retryAfter = runner.predict(definition)
-      this.fail(new SluiceError('refused', undefined, { detail: 'no idle instance', retryAfter }))
-    } else this.#acquire(resolved)
+    else if (this.#request.warmOnly && !runner.hasIdle(definition)) this.fail(this.#notWarm(definition))
+    else this.#acquire(resolved)
+  }
+
+  #notWarm(definition: Definition): SluiceError {
+    const retryAfter = this.#context.runner.predict(definition)
+    return new SluiceError('refused', undefined, { detail: 'no idle instance', retryAfter })
   }
 
   #acquire(resolved: Resolved): void {
@@ -194,7 +235,7 @@ export class Call implements RunReceiver, BegunCall {
     this.#waiting = new AbortController()
     const request = {
       definition,
-      arrived: this.arrived,
+      arrived: this.#since,
       deadline: this.#request.deadline,
       environment: () =>
         environment2017({
@@ -209,7 +250,7 @@ export class Call implements RunReceiver, BegunCall {
         this.#run(slot)
       },
       (error: unknown) => {
-        this.#wait = waitOf(error, this.arrived, this.#context.clock.now())
+        this.#wait = waitOf(error, this.#since, this.#context.clock.now())
         this.fail(SluiceError.from(error))
       },
     )
@@ -228,12 +269,13 @@ export class Call implements RunReceiver, BegunCall {
       {
         id: this.id,
         headers: this.#headers(resolved),
-        body: this.#body(),
+        body: this.#input(),
         deadline: this.#request.deadline,
         origin: () => this.#origin(resolved),
       },
       this,
     )
+    if (!this.#over) this.#body = this.#request.watchBody?.((error) => this.#exchange?.abort(error))
   }
 
   #isPast(): boolean {
@@ -254,7 +296,7 @@ export class Call implements RunReceiver, BegunCall {
   }
 
   /** What comes is counted, and cut where the limit is; a length that is known is both ahead. */
-  #body(): Readable | undefined {
+  #input(): Readable | undefined {
     const { body, length } = this.#request
     if (body === undefined) return undefined
     const known = body instanceof Readable ? length : body.length

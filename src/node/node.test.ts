@@ -328,7 +328,7 @@ test('a request streams: the function reads its beginning before its end is sent
     })
     req.on('end', () => res.end(text))
   })
-  const { node } = await setUp(t, serve)
+  const { node } = await setUp(t, serve, { fn: { annotations: { 'sluice/body': 'stream' } } })
   const body = await new Promise<string>((resolveBody, reject) => {
     const sending = request(node.url + INVOKE, { method: 'POST', agent: false }, (res) => {
       let text = ''

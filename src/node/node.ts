@@ -51,6 +51,8 @@ export interface NodeOptions {
   readonly hosts?: readonly string[] | undefined
   /** Bytes; 0 = no limit. */
   readonly maxRequestSize: number
+  /** Milliseconds in which the beginning of a body must be here, and that it may stand still later. @default 30000 */
+  readonly bodyTimeout?: number | undefined
   /** Bytes; 0 = no limit. */
   readonly maxResponseSize: number
   /** Bytes of the head of a function's answer; 0 = 1 MiB. @default 0 */
@@ -108,6 +110,7 @@ export async function startNode(options: NodeOptions): Promise<FunctionNode> {
     load,
     observers: [metrics, callLog(log), ...(options.traces ? [options.traces] : [])],
     maxRequestSize: options.maxRequestSize,
+    bodyTimeout: options.bodyTimeout ?? 30_000,
     draining: () => state.draining,
   }
   const { app, server } = await serveNode(options, call, { runner, definitions, load, state }, metrics)

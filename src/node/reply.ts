@@ -9,6 +9,7 @@ import { formatDuration, parseTime } from '../core/units.ts'
 import { bodyLength } from '../http1/framing.ts'
 import type { CallOrigin } from '../runner/protocols/environment.ts'
 import { Answer } from './answer.ts'
+import { awaitBeginning, type BodyListener, watchBody } from './body.ts'
 import { Call, type CallContext } from './call.ts'
 import type { CallReceiver, CallRequest } from './call-request.ts'
 import type { Resolved } from './definitions.ts'
@@ -25,6 +26,8 @@ const UNKNOWN_RETRY = 15_000
 export interface ReplyContext extends CallContext {
   readonly makeId: () => string
   readonly load: LoadReport
+  /** Milliseconds in which the beginning of a body must be here, and that it may stand still later. */
+  readonly bodyTimeout: number
 }
 
 /** One call over HTTP: what it brings, and what its caller hears. Ends in one reply or one broken connection. */
@@ -88,8 +91,16 @@ export class Reply implements CallRequest, CallReceiver {
     }
   }
 
-  started(): void {
-    if (this.#req.headers.expect !== undefined && this.body) this.#res.writeContinue()
+  awaitBody(enough: number, listener: BodyListener): Disposable {
+    return awaitBeginning(this.#req, enough, this.#context.clock, this.#context.bodyTimeout, listener)
+  }
+
+  watchBody(still: (error: SluiceError) => void): Disposable | undefined {
+    return watchBody(this.#req, this.#context.clock, this.#context.bodyTimeout, still)
+  }
+
+  wanted(): void {
+    if (this.#req.headers.expect !== undefined) this.#res.writeContinue()
   }
 
   head(status: number, headers: IncomingHttpHeaders, raw: readonly Buffer[]): void {
@@ -129,11 +140,12 @@ export class Reply implements CallRequest, CallReceiver {
     headers.push(...this.#facts(), 'Fn-Origin', originOf(error.code))
     const { reject } = ERRORS[error.code]
     if (reject) headers.push('Fn-Reject', reject)
+    const isLate = error.code === 'body-late'
     const isEarly = !this.#req.complete && !isSmall(this.#req)
-    if (isEarly) headers.push('Connection', 'close')
+    if (isEarly || isLate) headers.push('Connection', 'close')
     res.writeHead(status, headers)
-    // Who asked whether to send its body has not: there is nothing to read.
-    if (isEarly && this.#req.headers.expect === undefined) {
+    // Who asked whether to send its body has not, nor who is late with it: there is nothing to read.
+    if (isEarly && !isLate && this.#req.headers.expect === undefined) {
       res.write(body)
       readOn(this.#req, this.#context.clock, () => res.end())
     } else res.end(body)

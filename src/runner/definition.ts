@@ -9,10 +9,13 @@ export interface Definition extends Workload {
   readonly fn: Fn
   /** Its owner says that no answer of it is ever taken for another call's: connections to it are kept. */
   readonly keepsConnection: boolean
+  /** Its owner says that it reads while its caller writes: it is called when the first byte of a body is here. */
+  readonly streams: boolean
 }
 
-/** On a function: `kept`. */
+/** What an owner may say of a function in its annotations: `kept`, and `stream`. */
 const CONNECTION = 'sluice/connection'
+const BODY = 'sluice/body'
 
 export const define = (app: App, fn: Fn): Definition => ({
   app,
@@ -28,6 +31,7 @@ export const define = (app: App, fn: Fn): Definition => ({
   idleTimeout: fn.idle_timeout * 1_000,
   minWarm: fn.format === 'default' ? 0 : fn.min_warm,
   once: fn.format === 'default',
+  streams: fn.annotations[BODY] === 'stream',
   keepsConnection: fn.annotations[CONNECTION] === 'kept',
 })
 

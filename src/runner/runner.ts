@@ -152,6 +152,11 @@ export class Runner implements AsyncDisposable {
     return this.#scheduler.pool(definition.key)?.hasIdleToSpare ?? false
   }
 
+  /** Why a call would be refused that asked for a slot now, if it would. */
+  refusal({ definition, arrived, deadline }: Request): SluiceError | undefined {
+    return this.#scheduler.refusal(definition, { arrived, deadline })
+  }
+
   /**
    * A slot, when the call's turn comes.
    * @throws SluiceError; the call has not started then

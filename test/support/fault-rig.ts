@@ -23,7 +23,7 @@ export async function setUpFaults(
   const fn = rawFunction()
   const rig = await setUpNode(t, fn.server, {
     fn: { ...PATIENT, ...over.fn },
-    node: { clock: fastClock(50), ...over.node },
+    node: { clock: fastClock(50), bodyTimeout: 3_600_000, ...over.node },
   })
   return {
     ...rig,

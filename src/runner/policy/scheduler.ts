@@ -126,6 +126,11 @@ export class Scheduler<D extends Workload, B> {
     return pool.enqueue(waiter)
   }
 
+  /** Why a call that came now would be refused, if it would. */
+  refusal(workload: D, waiter: Pick<Waiter<D, B>, 'arrived' | 'deadline'>): SluiceError | undefined {
+    return this.#closed ?? this.#refusal(this.#poolOf(workload), waiter)
+  }
+
   /** The caller of a call that waits has gone; nothing is told to its waiter. */
   leave(ticket: Ticket<D, B>): void {
     ticket.pool.leave(ticket)
@@ -228,7 +233,7 @@ export class Scheduler<D extends Workload, B> {
     this.#changed(pool)
   }
 
-  #refusal(pool: Pool<D, B>, waiter: Waiter<D, B>): SluiceError | undefined {
+  #refusal(pool: Pool<D, B>, waiter: Pick<Waiter<D, B>, 'arrived' | 'deadline'>): SluiceError | undefined {
     const { workload } = pool
     if (!this.#budget.couldFit(workload.need)) return this.#launcher.room.tooBig(workload)
     if (this.#counts.waiting >= this.#maxWaiting) {
