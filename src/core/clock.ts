@@ -81,31 +81,65 @@ export interface VirtualClock extends Clock {
 export function virtualClock(start = 0): VirtualClock {
   let now = start
   let made = 0
-  const timers = new Map<number, { readonly at: number; readonly fire: () => void }>()
-
-  const next = (until: number) => {
-    let first: [number, { at: number; fire: () => void }] | undefined
-    for (const entry of timers)
-      if (entry[1].at <= until && (!first || entry[1].at < first[1].at)) first = entry
-    return first
-  }
+  /** A heap, the first to fire at its top. Disposed ones stay until they come up. */
+  const timers: VirtualTimer[] = []
 
   return {
     now: () => now,
     wall: () => now,
     after(ms, fire) {
-      const id = made++
-      timers.set(id, { at: now + Math.max(0, ms), fire })
-      return { [Symbol.dispose]: () => void timers.delete(id) }
+      const timer: VirtualTimer = { at: now + Math.max(0, ms), turn: made++, fire }
+      push(timers, timer)
+      return {
+        [Symbol.dispose]: () => {
+          timer.fire = undefined
+        },
+      }
     },
     advance(ms) {
       const until = now + ms
-      for (let due = next(until); due; due = next(until)) {
-        timers.delete(due[0])
-        now = due[1].at
-        due[1].fire()
+      for (let due = timers[0]; due && due.at <= until; due = timers[0]) {
+        pop(timers)
+        if (!due.fire) continue
+        now = due.at
+        due.fire()
       }
       now = until
     },
   }
+}
+
+interface VirtualTimer {
+  readonly at: number
+  readonly turn: number
+  /** `undefined` once it is disposed. */
+  fire: (() => void) | undefined
+}
+
+const isSooner = (a: VirtualTimer, b: VirtualTimer) => a.at < b.at || (a.at === b.at && a.turn < b.turn)
+
+function push(timers: VirtualTimer[], timer: VirtualTimer): void {
+  let at = timers.length
+  for (; at > 0; at = (at - 1) >> 1) {
+    const parent = timers[(at - 1) >> 1] as VirtualTimer
+    if (!isSooner(timer, parent)) break
+    timers[at] = parent
+  }
+  timers[at] = timer
+}
+
+function pop(timers: VirtualTimer[]): void {
+  const last = timers.pop()
+  if (!last || timers.length === 0) return
+  let at = 0
+  for (;;) {
+    const left = 2 * at + 1
+    const [a, b] = [timers[left], timers[left + 1]]
+    const child = a && b && isSooner(b, a) ? left + 1 : left
+    const next = timers[child]
+    if (!next || !isSooner(next, last)) break
+    timers[at] = next
+    at = child
+  }
+  timers[at] = last
 }
