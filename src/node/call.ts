@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { NO_WAIT, type Wait } from '../core/headers.ts'
-import { parseTarget } from '../core/routes.ts'
+import { faultOfTarget, parseTarget } from '../core/routes.ts'
 import type { Definition } from '../runner/definition.ts'
 import { type CallOrigin, environment2017 } from '../runner/protocols/environment.ts'
 import type { Exchange } from '../runner/protocols/exchange.ts'
@@ -320,8 +320,13 @@ export const tooLarge = (length: number, max: number): SluiceError =>
     detail: `the body must be at most ${max} bytes (FN_MAX_REQUEST_SIZE)`,
   })
 
-const pathNotFound = ({ path, http }: CallRequest) =>
-  new SluiceError('path-not-found', `Path not found: ${http?.method ?? 'POST'} ${http?.url ?? path}`)
+/** Characters of a path that an error repeats. */
+const LONGEST_ECHO = 200
+
+function pathNotFound({ path, http }: CallRequest): SluiceError {
+  const shown = `${http?.method ?? 'POST'} ${(http?.url ?? path).slice(0, LONGEST_ECHO)}`
+  return new SluiceError('path-not-found', `Path not found: ${shown}`, { detail: faultOfTarget(path) })
+}
 
 const deadlinePassed = (when: string) =>
   new SluiceError('deadline-passed', undefined, { detail: `the caller's Fn-Deadline had passed ${when}` })

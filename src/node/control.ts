@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { SluiceError } from '../core/errors.ts'
+import { MAX_ID } from '../core/routes.ts'
 import type { Runner } from '../runner/runner.ts'
 import type { Definitions } from './definitions.ts'
 import type { LoadReport } from './load-report.ts'
@@ -52,7 +53,8 @@ export function serveControl(app: FastifyInstance, context: ControlContext): voi
 
   app.put('/node/prewarm', async (request, reply) => {
     const { fn, count = 1 } = (request.body ?? {}) as { fn?: unknown; count?: unknown }
-    if (typeof fn !== 'string' || fn === '') throw invalid('fn', 'the id of a function', fn)
+    if (typeof fn !== 'string' || fn === '' || fn.length > MAX_ID)
+      throw invalid('fn', 'the id of a function', fn)
     if (!Number.isInteger(count) || Number(count) < 1 || Number(count) > MOST_AHEAD)
       throw invalid('count', `a whole number from 1 to ${MOST_AHEAD}`, count)
     if (state.draining) throw new SluiceError('draining')
@@ -71,4 +73,6 @@ function sinceOf(query: unknown): { boot: string; seq: number } | undefined {
 }
 
 const invalid = (field: string, rule: string, value: unknown) =>
-  new SluiceError('invalid', undefined, { detail: `${field} must be ${rule}, got ${JSON.stringify(value)}` })
+  new SluiceError('invalid', undefined, {
+    detail: `${field} must be ${rule}, got ${String(JSON.stringify(value)).slice(0, 200)}`,
+  })

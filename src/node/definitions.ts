@@ -1,9 +1,10 @@
+import { LRUCache } from 'lru-cache'
 import { type Clock, sleep } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { NO_PARAMS, type SourceMatch, SourceTable, type Target } from '../core/routes.ts'
 import { type Definition, define } from '../runner/definition.ts'
 import type { Store } from '../store/store.ts'
-import { type Freshness, VersionedCache } from './versioned-cache.ts'
+import { type Freshness, sizeOfKey, VersionedCache } from './versioned-cache.ts'
 
 /** What the path of a call was resolved to. */
 export interface Resolved {
@@ -14,10 +15,11 @@ export interface Resolved {
   readonly params: Readonly<Record<string, string>>
 }
 
-/** Of functions, apps and paths each. */
-const MOST = 20_000
-/** Who asks for what is not there, again and again, does not reach the store. */
-const MOST_ABSENT = 1_000
+const MIB = 1024 * 1024
+/** Bytes of functions, of apps' sources, and of paths: of ordinary ones about 20,000 each. */
+const MAX_BYTES = 32 * MIB
+/** Bytes of names: who asks for what is not there, again and again, does not reach the store. */
+const MAX_ABSENT_BYTES = MIB
 /** Characters of what was asked for that an error repeats. */
 const LONGEST_ECHO = 200
 
@@ -31,7 +33,10 @@ export class Definitions implements AsyncDisposable {
   readonly #freshness: Freshness = { generation: 0, away: false }
   readonly #fns: VersionedCache<Definition>
   readonly #apps: VersionedCache<AppSources>
-  readonly #known = new Map<string, Resolved>()
+  readonly #known = new LRUCache<string, Resolved>({
+    maxSize: MAX_BYTES,
+    sizeCalculation: ({ source = '' }, key) => sizeOfKey(key) + sizeOfKey(source),
+  })
   readonly #closing = new AbortController()
   readonly #polling: Promise<void>
   #version: number | undefined
@@ -42,9 +47,17 @@ export class Definitions implements AsyncDisposable {
   constructor(store: Store, clock: Clock, changed: () => void, pollMs = 250) {
     this.#store = store
     this.#changed = changed
-    const shared = { freshness: this.#freshness, most: MOST, mostAbsent: MOST_ABSENT }
-    this.#fns = new VersionedCache({ ...shared, read: (id) => readDefinition(store, id) })
-    this.#apps = new VersionedCache({ ...shared, read: (name) => readSources(store, name) })
+    const shared = { freshness: this.#freshness, maxBytes: MAX_BYTES, maxAbsentBytes: MAX_ABSENT_BYTES }
+    this.#fns = new VersionedCache({
+      ...shared,
+      sizeOf: ({ app, fn }) => 2 * JSON.stringify([app, fn]).length,
+      read: (id) => readDefinition(store, id),
+    })
+    this.#apps = new VersionedCache({
+      ...shared,
+      sizeOf: ({ bytes }) => bytes,
+      read: (name) => readSources(store, name),
+    })
     this.#polling = this.#poll(clock, pollMs)
   }
 
@@ -144,7 +157,6 @@ export class Definitions implements AsyncDisposable {
   }
 
   #remember(key: string, resolved: Resolved): void {
-    if (this.#known.size >= MOST) this.#known.delete(this.#known.keys().next().value as string)
     this.#known.set(key, resolved)
   }
 }
@@ -153,6 +165,8 @@ type TriggerTarget = Extract<Target, { kind: 'trigger' }>
 
 /** The sources of one app, ready to be matched. */
 interface AppSources {
+  /** About how many it takes. */
+  readonly bytes: number
   find(path: string): (SourceMatch & { readonly fn: string }) | undefined
 }
 
@@ -163,6 +177,7 @@ async function readSources(store: Store, name: string): Promise<AppSources | und
   const fns = new Map(bound.map(({ source, fn_id }) => [source, fn_id]))
   const table = new SourceTable(fns.keys())
   return {
+    bytes: bound.reduce((sum, { source }) => sum + 2 * sizeOfKey(source), 0),
     find(path) {
       const match = table.match(path)
       return match && { ...match, fn: fns.get(match.source) as string }

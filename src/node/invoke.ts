@@ -26,7 +26,10 @@ function admit({ draining, maxRequestSize }: InvokeContext, req: IncomingMessage
   if (lacksHost(req)) return noHost()
   if (draining()) return new SluiceError('draining')
   if (req.method !== 'POST' && (req.url as string).startsWith('/invoke/')) {
-    return new SluiceError('method-not-allowed', `Method not allowed: ${req.method} ${req.url}`)
+    return new SluiceError(
+      'method-not-allowed',
+      `Method not allowed: ${req.method} ${req.url?.slice(0, 200)}`,
+    )
   }
   const coding = req.headers['transfer-encoding']
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') {

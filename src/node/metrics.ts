@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ErrorCode } from '../core/errors.ts'
 import type { Wait } from '../core/headers.ts'
@@ -5,9 +6,10 @@ import type { Definition } from '../runner/definition.ts'
 import type { Runner } from '../runner/runner.ts'
 import type { StartRecord } from '../runner/start-log.ts'
 import type { CallObserver, CallRecord, CallWatch } from './call-record.ts'
+import { sizeOfKey } from './versioned-cache.ts'
 
-/** Functions that are counted apart; beyond them the one that was called first is forgotten. */
-const MOST = 20_000
+/** Bytes of the functions that are counted apart, about 20,000; beyond them the one called longest ago is forgotten. */
+const MAX_BYTES = 16 * 1024 * 1024
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
@@ -25,7 +27,10 @@ export class Metrics implements CallObserver {
   readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE
   readonly #registry = new Registry()
   readonly #runner: Runner
-  readonly #tallies = new Map<string, Tally>()
+  readonly #tallies = new LRUCache<string, Tally>({
+    maxSize: MAX_BYTES,
+    sizeCalculation: ({ labels: { app, fn } }, key) => sizeOfKey(key) + sizeOfKey(app) + sizeOfKey(fn),
+  })
   readonly #clocks: Readonly<Record<keyof Wait, Histogram>>
   readonly #run: Histogram
   readonly #phases: Histogram<'phase'>
@@ -97,7 +102,6 @@ export class Metrics implements CallObserver {
   #tally({ key, app, fn }: Definition): Tally {
     const known = this.#tallies.get(key)
     if (known) return known
-    if (this.#tallies.size >= MOST) this.#tallies.delete(this.#tallies.keys().next().value as string)
     const tally = { labels: { app: app.name, fn: fn.name }, completed: 0, errors: 0, timeouts: 0, busy: 0 }
     this.#tallies.set(key, tally)
     return tally

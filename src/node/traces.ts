@@ -117,6 +117,9 @@ export function callTraces(tools: TraceTools): Traces {
   }
 }
 
+/** Characters of a path that a span keeps. */
+const LONGEST_PATH = 1_024
+
 /** A call that did not come over HTTP. */
 const NO_HTTP: HttpFacts = { headers: {} }
 
@@ -226,7 +229,7 @@ function arrivalAttributes({ method, url, headers }: HttpFacts, callId: string):
   const [, address, port] = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(headers.host ?? '') ?? []
   return {
     'http.request.method': method,
-    'url.path': url?.split('?', 1)[0],
+    'url.path': url?.slice(0, LONGEST_PATH).split('?', 1)[0],
     'url.scheme': url && 'http',
     'server.address': address,
     'server.port': port === undefined ? undefined : Number(port),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SluiceError } from '../core/errors.ts'
-import { VersionedCache } from './versioned-cache.ts'
+import { sizeOfKey, VersionedCache } from './versioned-cache.ts'
 
 interface Thing {
   readonly made: number
@@ -24,7 +24,12 @@ function setUp() {
     if (store.fails) throw store.fails
     return thing
   }
-  return { freshness, store, cache: new VersionedCache<Thing>({ freshness, read, most: 2, mostAbsent: 2 }) }
+  const bytes = {
+    sizeOf: () => 100,
+    maxBytes: 2 * (100 + sizeOfKey('a')),
+    maxAbsentBytes: 2 * sizeOfKey('a'),
+  }
+  return { freshness, store, cache: new VersionedCache<Thing>({ freshness, read, ...bytes }) }
 }
 
 const away = new SluiceError('store-unavailable')

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { SluiceError } from '../core/errors.ts'
 
 interface Answer<T> {
@@ -17,10 +18,12 @@ export interface VersionedCacheOptions<T> {
   readonly freshness: Freshness
   /** Asks the store; `undefined` = there is no such thing. */
   readonly read: (key: string) => Promise<T | undefined>
-  /** Values at once; those confirmed longest ago go first. */
-  readonly most: number
-  /** Keys at once of which the store has said that there is nothing. */
-  readonly mostAbsent: number
+  /** About how many bytes a value takes. */
+  readonly sizeOf: (value: T) => number
+  /** Bytes of all values, with their keys; those used longest ago go first. A value larger than this is not kept. */
+  readonly maxBytes: number
+  /** Bytes of the keys of which the store has said that there is nothing. */
+  readonly maxAbsentBytes: number
 }
 
 /**
@@ -29,14 +32,20 @@ export interface VersionedCacheOptions<T> {
  */
 export class VersionedCache<T extends object> {
   readonly #options: VersionedCacheOptions<T>
-  readonly #answers = new Map<string, Answer<T>>()
+  readonly #answers: LRUCache<string, Answer<T>>
   /** Of generation `#reached`, as is who asks. */
-  readonly #absent = new Set<string>()
+  readonly #absent: LRUCache<string, true>
   readonly #asking = new Map<string, Promise<T | undefined>>()
   #reached = 0
 
   constructor(options: VersionedCacheOptions<T>) {
     this.#options = options
+    const { maxBytes, maxAbsentBytes, sizeOf } = options
+    this.#answers = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: ({ value }, key) => sizeOf(value) + sizeOfKey(key),
+    })
+    this.#absent = new LRUCache({ maxSize: maxAbsentBytes, sizeCalculation: (_, key) => sizeOfKey(key) })
   }
 
   /** What is known, without asking. */
@@ -91,20 +100,16 @@ export class VersionedCache<T extends object> {
 
   /** What was asked for before a change counts as old, and replaces nothing. */
   #keep(key: string, value: T | undefined, generation: number): void {
-    const { freshness, most, mostAbsent } = this.#options
+    const { freshness } = this.#options
     const isCurrent = generation === freshness.generation
     if (value !== undefined && (isCurrent || !this.#answers.has(key))) {
-      this.#answers.delete(key)
       this.#answers.set(key, { value, generation })
-      if (this.#answers.size > most) deleteOldest(this.#answers)
     } else if (value === undefined && isCurrent) {
       this.#answers.delete(key)
-      this.#absent.add(key)
-      if (this.#absent.size > mostAbsent) deleteOldest(this.#absent)
+      this.#absent.set(key, true)
     }
   }
 }
 
-function deleteOldest(all: Map<string, unknown> | Set<string>): void {
-  all.delete(all.keys().next().value as string)
-}
+/** Two bytes a character at the most, and what an entry costs besides. */
+export const sizeOfKey = (key: string): number => 2 * key.length + 128
