@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Docker from 'dockerode'
+import { Docker } from '../../test/support/docker-client.ts'
 import type { Program } from './programs.ts'
 import { firstAnswer } from './socket.ts'
 import type { Started } from './starts.ts'
@@ -10,12 +10,12 @@ const MIB = 1024 * 1024
 
 /** The engine's own calls, one after the other, with the settings of the Docker driver and nothing else of it. */
 export function bareEngine(socketPath: string, image: string): (program: Program) => Promise<Started> {
-  const engine = new Docker({ socketPath })
+  const engine = new Docker(`unix://${socketPath}`)
   return async (program) => {
     const began = performance.now()
     const dir = await mkdtemp(join(tmpdir(), 'sle-'))
     await chmod(dir, 0o777)
-    const container = await engine.createContainer({
+    const id = await engine.create({
       Image: image,
       Entrypoint: program.file
         ? [`./${program.file}`]
@@ -42,15 +42,15 @@ export function bareEngine(socketPath: string, image: string): (program: Program
         Binds: [`${program.dir}:/function:ro`, `${dir}:/tmp/iofs`],
       },
     })
-    const output = await container.attach({ stream: true, stdout: true, stderr: true })
+    const output = await engine.attach(id)
     output.resume()
-    await container.start()
+    await engine.start(id)
     await firstAnswer(join(dir, 'lsnr.sock'))
     return {
       took: performance.now() - began,
       socket: join(dir, 'lsnr.sock'),
       async [Symbol.asyncDispose]() {
-        await container.remove({ force: true, v: true })
+        await engine.remove(id)
         await rm(dir, { recursive: true, force: true })
       },
     }

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import Docker from 'dockerode'
 import { parseWait, totalWait, type Wait } from '../../src/core/headers.ts'
 import { parseDuration } from '../../src/core/units.ts'
 import type { App, Fn } from '../../src/core/words.ts'
+import { Docker } from '../support/docker-client.ts'
 import {
   type Answer,
   atNode,
@@ -123,7 +123,7 @@ test('row 52: the wait of a first call counts the pull of its image', {
   await using temp = await tempDir()
   const login = { user: 'ada', password: 'sesame' }
   await using registry = await startRegistry(login)
-  const engine = new Docker({ socketPath: docker?.engine.replace('unix://', '') as string })
+  const engine = new Docker(docker?.engine as string)
   const name = `${registry.address}/hello-py:latest`
   const { layer, command } = await pythonLayer(join(example('hello-py'), 'func.py'))
   await importLayer(engine, name, layer, command)
@@ -147,5 +147,5 @@ test('row 52: the wait of a first call counts the pull of its image', {
   registry.requests.length = 0
   const second = waitOf(await call(url))
   assert.deepEqual([second.fetch, second.start, registry.requests], [0, 0, []])
-  await engine.getImage(ref).remove({ force: true })
+  await engine.removeImage(ref, true)
 })

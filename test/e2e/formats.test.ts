@@ -3,8 +3,8 @@ import { appendFile, cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import Docker from 'dockerode'
 import { FORMATS } from '../../src/core/words.ts'
+import { Docker } from '../support/docker-client.ts'
 import { writeFiles } from '../support/files.ts'
 import {
   call,
@@ -151,9 +151,9 @@ async function makeImage(
     await writeFiles(join(dir, 'state/images'), { 'hello-py.tar': archive })
     return { folder, [Symbol.asyncDispose]: async () => {} }
   }
-  const docker = new Docker({ socketPath: engine.replace('unix://', '') })
+  const docker = new Docker(engine)
   await importLayer(docker, PY_IMAGE, layer, command)
-  return { folder, [Symbol.asyncDispose]: () => docker.getImage(PY_IMAGE).remove({ force: true }) }
+  return { folder, [Symbol.asyncDispose]: () => docker.removeImage(PY_IMAGE, true) }
 }
 
 test('docs/drivers.md says that each driver runs every format', async () => {

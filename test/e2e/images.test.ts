@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import Docker from 'dockerode'
 import { pack } from 'tar-stream'
+import { Docker } from '../support/docker-client.ts'
 import { testEngine } from '../support/engine.ts'
 import { configOf, dockerArchive, tarOf } from '../support/images.ts'
-import { follow, moveImage, type Registry, registryMissing, startRegistry } from '../support/registry.ts'
+import { moveImage, type Registry, registryMissing, startRegistry } from '../support/registry.ts'
 import { canSandbox } from '../support/sandbox.ts'
 import { type CliResult, type Role, sluice, startRole } from '../support/sluice.ts'
 import { tempDir } from '../support/temp.ts'
@@ -24,7 +23,7 @@ describe('functions that are images of a registry', {
   let registry: Registry
   let temp: Awaited<ReturnType<typeof tempDir>>
   let ref: string
-  const docker = new Docker({ socketPath: host.replace('unix://', '') })
+  const docker = new Docker(host)
 
   before(async () => {
     temp = await tempDir()
@@ -32,10 +31,7 @@ describe('functions that are images of a registry', {
     ref = await pushFunction(docker, registry, temp.path)
   })
   after(async () => {
-    await docker
-      .getImage(ref)
-      .remove({ force: true })
-      .catch(() => {}) // where no test has pulled it
+    await docker.removeImage(ref, true).catch(() => {}) // where no test has pulled it
     await registry[Symbol.asyncDispose]()
     await temp[Symbol.asyncDispose]()
   })
@@ -104,8 +100,7 @@ async function pushFunction(docker: Docker, registry: Registry, dir: string): Pr
   tar.entry({ name: 'function', mode: 0o755 }, await readFile(program))
   tar.finalize()
   const repo = `${registry.address}/tiny`
-  const options = { repo, tag: '1', changes: 'ENTRYPOINT ["/function"]' }
-  await follow(docker, await docker.importImage(Readable.from(tar), options))
+  await docker.importImage(tar, { repo, tag: '1', changes: ['ENTRYPOINT ["/function"]'] })
   return (await moveImage(docker, registry, `${repo}:1`)).ref
 }
 

@@ -1,9 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { Agent } from 'node:http'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
-import Dockerode from 'dockerode'
 import { pack } from 'tar-stream'
 import { systemClock } from '../../src/core/clock.ts'
 import { systemRandom } from '../../src/core/random.ts'
@@ -16,11 +12,12 @@ import type { Driver } from '../../src/drivers/driver.ts'
 import { findBusybox } from '../../src/drivers/runtime/busybox.ts'
 import { packRuntime } from '../../src/drivers/runtime/image.ts'
 import { buildRuntime, type Runtime } from '../../src/drivers/runtime/runtime.ts'
+import { Docker } from './docker-client.ts'
 import { tempDir } from './temp.ts'
 
 /** A real engine, and a data folder with the base runtime for drivers on it. */
 export interface EngineRig extends AsyncDisposable {
-  readonly docker: Dockerode
+  readonly docker: Docker
   readonly dataDir: string
   readonly runtime: RuntimeImage
   open(changes?: Partial<DockerDriverOptions>): Promise<Driver>
@@ -33,11 +30,7 @@ export interface EngineRig extends AsyncDisposable {
 export async function engineRig(host: string): Promise<EngineRig> {
   await using undo = new AsyncDisposableStack()
   const { path: dataDir } = undo.use(await tempDir())
-  const docker = new Dockerode({
-    socketPath: host.replace('unix://', ''),
-    host: undefined,
-    agent: new Agent({ keepAlive: false }), // or its connections would look like ones that were left
-  } as object)
+  const docker = new Docker(host)
   const built = await buildRuntime({
     dir: join(dataDir, 'runtime'),
     fdk: join(import.meta.dirname, '../../src/fdk'),
@@ -52,19 +45,13 @@ export async function engineRig(host: string): Promise<EngineRig> {
       dockerDriver({ host, dataDir, clock: systemClock, random: systemRandom, runtime, ...changes }),
     async left(dir = dataDir) {
       const root = join(dir, 'docker')
-      const label = [`${OWNER}=${ownerOf(root)}`]
-      const containers = await docker.listContainers({ all: true, filters: JSON.stringify({ label }) })
+      const containers = await docker.containers(`${OWNER}=${ownerOf(root)}`)
       const folders = (await readdir(root)).filter((name) => /^(sl|canary)-/.test(name))
       return [...containers.map(({ Names }) => Names.join()), ...folders]
     },
     async makeImage(name, more = []) {
       await importContractImage(docker, name, more)
-      held.defer(() =>
-        docker
-          .getImage(`${name}:latest`)
-          .remove({ force: true })
-          .catch(() => {}),
-      ) // a test may have removed it
+      held.defer(() => docker.removeImage(`${name}:latest`, true).catch(() => {})) // a test may have removed it
       return name
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -80,7 +67,7 @@ export const imageOf = (runtime: Runtime): RuntimeImage => ({
 })
 
 export async function importContractImage(
-  docker: Dockerode,
+  docker: Docker,
   name: string,
   more: readonly string[] = [],
 ): Promise<void> {
@@ -99,8 +86,5 @@ export async function importContractImage(
     `WORKDIR ${WorkingDir}`,
     ...more,
   ]
-  const options: object = { repo: name, tag: 'latest', changes }
-  const answer: NodeJS.ReadableStream = await docker.importImage(tar as unknown as Readable, options)
-  const said = await text(answer)
-  if (!/sha256:/.test(said)) throw new Error(said)
+  await docker.importImage(tar, { repo: name, tag: 'latest', changes })
 }

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import Dockerode from 'dockerode'
+import { Docker } from './docker-client.ts'
 import { tempDir } from './temp.ts'
 import { until } from './until.ts'
 
@@ -13,7 +13,7 @@ export interface EngineProcess {
   readonly host: string
   /** Its folder, with a short path. */
   readonly dir: string
-  readonly docker: Dockerode
+  readonly docker: Docker
   /** Starts it again, and waits until it answers. */
   start(): Promise<void>
   /** Asks it to end, which ends its containers first. */
@@ -28,9 +28,8 @@ const STARTS_WITHIN = 40_000
 export async function startEngine(t: TestContext): Promise<EngineProcess> {
   const temp = await tempDir()
   const dir = temp.path
-  const socketPath = join(dir, 's')
-  const host = `unix://${socketPath}`
-  const docker = new Dockerode({ socketPath, host: undefined } as object)
+  const host = `unix://${join(dir, 's')}`
+  const docker = new Docker(host)
   let child: ChildProcess | undefined
 
   const start = async () => {

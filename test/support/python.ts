@@ -2,9 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
-import type Docker from 'dockerode'
+import type { Docker } from './docker-client.ts'
 import { type TarEntry, tarOf } from './images.ts'
-import { follow } from './registry.ts'
 
 /** Where functions of the process driver find programs. */
 const PATH = '/usr/local/bin:/usr/bin:/bin'
@@ -63,9 +62,9 @@ export async function importLayer(
   layer: Buffer,
   command: readonly string[],
 ): Promise<void> {
-  const [repo] = ref.split(/:[^:/]*$/)
-  const changes = `ENTRYPOINT ${JSON.stringify(command)}`
-  await follow(docker, await docker.importImage(Readable.from([layer]), { repo, tag: 'latest', changes }))
+  const [repo] = ref.split(/:[^:/]*$/) as [string]
+  const changes = [`ENTRYPOINT ${JSON.stringify(command)}`]
+  await docker.importImage(Readable.from([layer]), { repo, tag: 'latest', changes })
 }
 
 const run = (command: string, args: readonly string[]): string =>

@@ -6,10 +6,9 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { delimiter, join } from 'node:path'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type Dockerode from 'dockerode'
 import { pack } from 'tar-stream'
+import type { Docker } from './docker-client.ts'
 import { tempDir } from './temp.ts'
 import { until } from './until.ts'
 
@@ -193,7 +192,7 @@ export interface PushedImage {
  * @param name like `images-hello:1`
  */
 export async function pushImage(
-  docker: Dockerode,
+  docker: Docker,
   registry: Registry,
   name: string,
   { layers = 1, size = 1024 }: { readonly layers?: number; readonly size?: number } = {},
@@ -204,23 +203,20 @@ export async function pushImage(
 }
 
 /** Pushes an image to the registry that its name begins with; the engine has it no longer then. */
-export async function moveImage(docker: Dockerode, registry: Registry, ref: string): Promise<PushedImage> {
+export async function moveImage(docker: Docker, registry: Registry, ref: string): Promise<PushedImage> {
   const { user: username, password } = registry.login
-  const image = docker.getImage(ref)
   try {
-    const authconfig = { username, password, serveraddress: registry.address }
-    const pushed: NodeJS.ReadableStream = await image.push({ authconfig })
-    const events = await follow(docker, pushed)
+    const events = await docker.push(ref, { username, password, serveraddress: registry.address })
     const digest = events.flatMap(({ aux }) => aux?.Digest ?? [])[0]
     return { ref, digestRef: `${ref.replace(/:[^:/]*$/, '')}@${digest}` }
   } finally {
-    await image.remove()
+    await docker.removeImage(ref)
   }
 }
 
 /** Makes an image on the engine alone. One layer is imported, which is far quicker than to build several. */
 export async function makeImage(
-  docker: Dockerode,
+  docker: Docker,
   ref: string,
   { layers = 1, size = 1024 }: { readonly layers?: number; readonly size?: number } = {},
 ): Promise<void> {
@@ -230,27 +226,6 @@ export async function makeImage(
   if (layers > 1) tar.entry({ name: 'Dockerfile' }, lines.join('\n'))
   for (const name of names) tar.entry({ name, mode: 0o755 }, randomBytes(size))
   tar.finalize()
-  const files = Readable.from(tar)
   const [, repo, tag] = /^(.*):(.*)$/.exec(ref) as unknown as [string, string, string]
-  await follow(
-    docker,
-    layers > 1
-      ? await docker.buildImage(files, { t: ref, forcerm: true })
-      : await docker.importImage(files, { repo, tag }),
-  )
-}
-
-interface PushEvent {
-  readonly error?: string
-  readonly aux?: { readonly Digest?: string }
-}
-
-export function follow(docker: Dockerode, stream: NodeJS.ReadableStream): Promise<PushEvent[]> {
-  return new Promise((resolve, reject) => {
-    docker.modem.followProgress(stream, (error: Error | null, events: PushEvent[]) => {
-      const failed = events?.find((event) => event.error)
-      if (error || failed) reject(error ?? new Error(failed?.error))
-      else resolve(events)
-    })
-  })
+  await (layers > 1 ? docker.build(tar, ref) : docker.importImage(tar, { repo, tag }))
 }

@@ -1,8 +1,8 @@
 import { type Duplex, Readable, Writable } from 'node:stream'
 import type { ContainerMode } from '../driver.ts'
+import { type AttachedStreams, api } from './api.ts'
 import type { Engine } from './engine.ts'
 import { type Split, splitFrames } from './frames.ts'
-import { hijack } from './hijack.ts'
 
 /** The connections to a container's streams. Closing them does nothing to the container. */
 export interface Attachment extends Split, Disposable {
@@ -34,17 +34,13 @@ export const detached = (): Attachment => ({
   [Symbol.dispose]() {},
 })
 
-/** Every stream is named: podman takes one that is not for wanted. */
-const OUTPUT = 'stream=1&stdin=0&stdout=1&stderr=1'
-/** Without keys to detach by, which podman looks for in all input. */
-const INPUT = 'stream=1&stdin=1&stdout=0&stderr=0&detachKeys='
+const OUTPUT: AttachedStreams = { stdin: 0, stdout: 1, stderr: 1 }
+const INPUT: AttachedStreams = { stdin: 1, stdout: 0, stderr: 0, detachKeys: '' }
 
-const connect = (engine: Engine, id: string, streams: string): Promise<Duplex> =>
-  engine.call(
-    'attach to the container',
-    (abortSignal) => hijack(engine.address, `/containers/${id}/attach?${streams}`, abortSignal),
-    { idempotent: true },
-  )
+const connect = (engine: Engine, id: string, streams: AttachedStreams): Promise<Duplex> =>
+  engine.call('attach to the container', (signal) => engine.upgrade(api.attach(id, streams), signal), {
+    idempotent: true,
+  })
 
 function attached(output: Duplex, input: Duplex | undefined): Attachment {
   const split = splitFrames(output)

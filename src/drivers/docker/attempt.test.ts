@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import Dockerode from 'dockerode'
 import { until } from '../../../test/support/until.ts'
 import { systemClock, virtualClock } from '../../core/clock.ts'
 import { type AttemptOptions, attemptPull, RegistryError } from './attempt.ts'
+import { type EngineClient, engineClient } from './client.ts'
 import { readCredentials } from './credentials.ts'
 import type { PullEvent } from './progress.ts'
 import { imageName } from './reference.ts'
@@ -16,25 +16,22 @@ const never = new AbortController().signal
 /** What an engine would say; no real one can be made to say all of it. */
 let answer: (req: IncomingMessage, res: ServerResponse) => void
 const server = createServer((req, res) => answer(req, res))
-let docker: Dockerode
+let engine: EngineClient
 
 beforeEach(async () => {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  docker = new Dockerode({
-    host: '127.0.0.1',
-    port: (server.address() as AddressInfo).port,
-    protocol: 'http',
-  })
+  engine = engineClient(`tcp://127.0.0.1:${(server.address() as AddressInfo).port}`)
 })
 afterEach(async () => {
+  engine[Symbol.dispose]()
   server.closeAllConnections()
   server.close()
   await once(server, 'close')
 })
 
 const attempt = (changes: Partial<AttemptOptions> = {}) =>
-  attemptPull(docker, imageName('r.example/shop/cart:1'), {
+  attemptPull(engine, imageName('r.example/shop/cart:1'), {
     auth: undefined,
     clock: systemClock,
     signal: never,

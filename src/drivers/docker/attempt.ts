@@ -1,10 +1,11 @@
 import type { Readable } from 'node:stream'
-import type Dockerode from 'dockerode'
 import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { DriverFault } from '../driver.ts'
+import { api } from './api.ts'
+import type { EngineClient } from './client.ts'
 import type { Auth } from './credentials.ts'
-import { statusOf } from './faults.ts'
+import { engineMessage, statusOf } from './faults.ts'
 import type { PullEvent } from './progress.ts'
 import type { ImageName } from './reference.ts'
 
@@ -37,15 +38,15 @@ const SILENCE = 5 * 60_000
  * @throws RegistryError for what may go better the next time, or what the connection to the engine threw
  */
 export async function attemptPull(
-  docker: Dockerode,
+  engine: Pick<EngineClient, 'send'>,
   { name, version }: ImageName,
   { auth, clock, signal, onEvent }: AttemptOptions,
 ): Promise<Refusal | undefined> {
   using silence = watchSilence(clock)
-  const abortSignal = AbortSignal.any([signal, silence.signal])
+  const either = AbortSignal.any([signal, silence.signal])
   try {
-    const stream = await docker.createImage(authHeader(auth), { fromImage: name, tag: version, abortSignal })
-    for await (const event of readEvents(stream as Readable)) {
+    const stream = await engine.send(api.pull(name, version, headerOf(auth)), either)
+    for await (const event of readEvents(stream)) {
       silence.heard()
       const error = event.errorDetail?.message ?? event.error
       if (error !== undefined) throw new RegistryError(error)
@@ -63,9 +64,7 @@ export async function attemptPull(
 function judge(error: unknown): Refusal {
   const status = statusOf(error)
   if (status === undefined) throw error
-  const reason = messageOf(error)
-    .replace(/^\(HTTP code \d+\) .*? - /, '')
-    .trim()
+  const reason = engineMessage(error)
   const fault = faultOf(status, reason)
   if (fault) return { fault, reason }
   throw new RegistryError(reason)
@@ -91,12 +90,12 @@ function faultOf(status: number, reason: string): DriverFault | undefined {
 }
 
 /** The header's own encoding, made only here: what carries the secrets does not show them otherwise. */
-function authHeader(auth: Auth | undefined): { key: string } | undefined {
+function headerOf(auth: Auth | undefined): string | undefined {
   if (!auth) return undefined
   const { serveraddress, username, password, identitytoken, registrytoken } = auth
   const text = JSON.stringify({ serveraddress, username, password, identitytoken, registrytoken })
   // Padded: engines do not take it otherwise.
-  return { key: Buffer.from(text).toString('base64').replaceAll('+', '-').replaceAll('/', '_') }
+  return Buffer.from(text).toString('base64').replaceAll('+', '-').replaceAll('/', '_')
 }
 
 async function* readEvents(stream: Readable): AsyncIterable<PullEvent> {

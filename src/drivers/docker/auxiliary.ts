@@ -1,4 +1,4 @@
-import type Dockerode from 'dockerode'
+import { api, type HostConfig } from './api.ts'
 import type { Engine } from './engine.ts'
 import { removeContainer } from './requests.ts'
 import { confinement, OWNER } from './settings.ts'
@@ -9,15 +9,15 @@ export interface AuxiliaryOptions {
   readonly image: string
   readonly argv: readonly string[]
   /** Besides no rights and no network. */
-  readonly host: Dockerode.HostConfig
+  readonly host: HostConfig
 }
 
 /** Starts a container of the driver's own, as nobody. Whoever asked for it removes it. @returns its id */
 export async function startAuxiliary(options: AuxiliaryOptions): Promise<string> {
   const { argv, engine, host, image, owner } = options
-  const { id } = await engine.call('create a container of its own', (abortSignal) =>
-    engine.docker.createContainer({
-      abortSignal,
+  const { Id: id } = await engine.ask(
+    'create a container of its own',
+    api.create({
       Image: image,
       Entrypoint: [...argv],
       Cmd: [],
@@ -28,9 +28,7 @@ export async function startAuxiliary(options: AuxiliaryOptions): Promise<string>
     }),
   )
   try {
-    await engine.call('start a container of its own', (abortSignal) =>
-      engine.docker.getContainer(id).start({ abortSignal }),
-    )
+    await engine.ask('start a container of its own', api.start(id))
   } catch (error) {
     await removeContainer(engine, id).catch(() => {}) // the next start of the driver removes it
     throw error

@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import type { Random } from '../../core/random.ts'
 import { END, tarHead } from '../runtime/tar.ts'
+import { api } from './api.ts'
 import type { Engine } from './engine.ts'
 import { engineMessage } from './faults.ts'
 import { removeContainer } from './requests.ts'
@@ -37,9 +37,9 @@ export async function whyNotShared(options: CanaryOptions): Promise<string | und
     await writeFile(join(folder, 'token'), token, { mode: 0o600 })
     const image = await importNothing(engine)
     undo.defer(() => removeImage(engine, image))
-    const { id } = await engine.call('create a container for the canary', (abortSignal) =>
-      engine.docker.createContainer({
-        abortSignal,
+    const { Id: id } = await engine.ask(
+      'create a container for the canary',
+      api.create({
         Image: image,
         Cmd: ['/none'],
         Labels: { [OWNER]: owner },
@@ -50,9 +50,7 @@ export async function whyNotShared(options: CanaryOptions): Promise<string | und
       }),
     )
     undo.defer(() => removeContainer(engine, id))
-    const archive = await engine.call('read the canary', async (abortSignal) =>
-      text(await engine.docker.getContainer(id).getArchive({ path: '/sluice/token', abortSignal })),
-    )
+    const archive = await engine.ask('read the canary', api.archive(id, '/sluice/token'))
     return archive.includes(token) ? undefined : 'it sees other files'
   } catch (error) {
     return engineMessage(error)
@@ -60,17 +58,13 @@ export async function whyNotShared(options: CanaryOptions): Promise<string | und
 }
 
 async function importNothing(engine: Engine): Promise<string> {
-  const answer = await engine.call('import an empty image', async (abortSignal) => {
-    const tar = Readable.from([tarHead({ type: 'folder', name: 'sluice/', mode: 0o755, size: 0 }), END])
-    return text(await engine.docker.importImage(tar, { abortSignal }))
-  })
+  const tar = Readable.from([tarHead({ type: 'folder', name: 'sluice/', mode: 0o755, size: 0 }), END])
+  const answer = await engine.ask('import an empty image', api.importFiles(tar))
   const [id] = /sha256:[0-9a-f]{64}/.exec(answer) ?? []
   if (id === undefined) throw new Error(`it does not import images: ${answer.trim()}`)
   return id
 }
 
 async function removeImage(engine: Engine, image: string): Promise<void> {
-  await engine
-    .call('remove the empty image', (abortSignal) => engine.docker.getImage(image).remove({ abortSignal }))
-    .catch(() => {}) // another node's canary may use it now
+  await engine.ask('remove the empty image', api.removeImage(image)).catch(() => {}) // another node's canary may use it now
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { Docker } from '../../../test/support/docker-client.ts'
 import { testEngine } from '../../../test/support/engine.ts'
 import { makeImage } from '../../../test/support/registry.ts'
 import { tempDir } from '../../../test/support/temp.ts'
@@ -19,6 +20,7 @@ describe('the cleaner of images', { skip }, () => {
   let dir: Awaited<ReturnType<typeof tempDir>>
   let cleaner: ImageCleaner
   const made = new Set<string>()
+  const docker = new Docker(host)
   const cleaners: ImageCleaner[] = []
 
   before(async () => {
@@ -32,11 +34,7 @@ describe('the cleaner of images', { skip }, () => {
   })
   afterEach(async () => {
     for (const one of cleaners.splice(0)) await one[Symbol.asyncDispose]()
-    for (const ref of made)
-      await engine.docker
-        .getImage(ref)
-        .remove({ force: true })
-        .catch(() => {})
+    for (const ref of made) await docker.removeImage(ref, true).catch(() => {})
     made.clear()
     await dir[Symbol.asyncDispose]()
   })
@@ -51,10 +49,10 @@ describe('the cleaner of images', { skip }, () => {
   const make = async (name: string): Promise<string> => {
     const ref = `images-cleaner-${process.pid}-${name}:1`
     made.add(ref)
-    await makeImage(engine.docker, ref, { size: MB })
+    await makeImage(docker, ref, { size: MB })
     return ref
   }
-  const idOf = async (ref: string) => (await engine.docker.getImage(ref).inspect()).Id
+  const idOf = async (ref: string) => (await docker.inspectImage(ref)).Id
   /** Makes images that were pulled one second after another. */
   const pull = async (...names: string[]): Promise<string[]> => {
     const refs: string[] = []
@@ -118,12 +116,12 @@ describe('the cleaner of images', { skip }, () => {
 
   test('leaves what a container needs, also one that does not run', async () => {
     const refs = await pull('a', 'b', 'c')
-    const container = await engine.docker.createContainer({ Image: refs[0] as string, Cmd: ['/file0'] })
+    const container = await docker.create({ Image: refs[0] as string, Cmd: ['/file0'] })
     try {
       await cleaner.clean()
       assert.equal(await left(refs), 'ac')
     } finally {
-      await container.remove()
+      await docker.remove(container)
     }
   })
 
@@ -131,7 +129,7 @@ describe('the cleaner of images', { skip }, () => {
     const refs = await pull('a', 'b', 'c')
     const repo = `images-cleaner-${process.pid}-theirs`
     made.add(`${repo}:1`)
-    await engine.docker.getImage(refs[0] as string).tag({ repo, tag: '1' })
+    await docker.tag(refs[0] as string, repo, '1')
     await cleaner.clean()
     assert.equal(await left(refs), 'ac')
   })
@@ -157,7 +155,7 @@ describe('the cleaner of images', { skip }, () => {
     const refs = await pull('a', 'b', 'c')
     const repo = `images-cleaner-${process.pid}-again`
     made.add(`${repo}:1`)
-    await engine.docker.getImage(refs[0] as string).tag({ repo, tag: '1' })
+    await docker.tag(refs[0] as string, repo, '1')
     cleaner.pulled(`${repo}:1`, await idOf(refs[0] as string))
     clock.advance(1_000)
     for (const ref of refs.slice(1)) cleaner.use(ref)[Symbol.dispose]()

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
-import type { ImageInfo } from 'dockerode'
 import type { Clock } from '../../core/clock.ts'
+import { api, type ImageSummary } from './api.ts'
 import type { Engine } from './engine.ts'
 import { statusOf } from './faults.ts'
 import { imageName } from './reference.ts'
@@ -122,26 +122,18 @@ interface State {
 async function shrink(engine: Engine, state: State): Promise<void> {
   const { budget, pulled, signal } = state
   const options = { idempotent: true, signal }
-  const images = await engine.call(
-    'list its images',
-    (abortSignal) => engine.docker.listImages({ abortSignal }),
-    options,
-  )
+  const images = await engine.ask('list its images', api.images(), options)
   const present = new Map(images.map((image) => [image.Id, image]))
   for (const [key, { id }] of pulled) if (!present.has(id)) pulled.delete(key)
   const ours = [...new Set([...pulled.values()].map(({ id }) => id))].map(
-    (id) => present.get(id) as ImageInfo,
+    (id) => present.get(id) as ImageSummary,
   )
   let size = ours.reduce((sum, image) => sum + image.Size, 0)
   if (size <= budget) return
 
-  const containers = await engine.call(
-    'list its containers',
-    (abortSignal) => engine.docker.listContainers({ all: true, abortSignal }),
-    options,
-  )
+  const containers = await engine.ask('list its containers', api.containers(), options)
   const needed = new Set(containers.map(({ ImageID }) => ImageID))
-  const usedAt = ({ Id }: ImageInfo) => Math.max(...entriesOf(pulled, Id).map(([, entry]) => entry.usedAt))
+  const usedAt = ({ Id }: ImageSummary) => Math.max(...entriesOf(pulled, Id).map(([, entry]) => entry.usedAt))
   for (const image of ours.sort((a, b) => usedAt(a) - usedAt(b))) {
     if (size <= budget) return
     if (!needed.has(image.Id) && (await removeImage(engine, image, state))) size -= image.Size
@@ -152,7 +144,7 @@ const entriesOf = (pulled: ReadonlyMap<string, Pulled>, id: string) =>
   [...pulled].filter(([, entry]) => entry.id === id)
 
 /** Removes an image with all its names. @returns whether it did */
-async function removeImage(engine: Engine, image: ImageInfo, state: State): Promise<boolean> {
+async function removeImage(engine: Engine, image: ImageSummary, state: State): Promise<boolean> {
   const { pulled, inUse, signal } = state
   const tags = (image.RepoTags ?? []).filter((tag) => !tag.startsWith('<none>'))
   const free = entriesOf(pulled, image.Id).every(([key]) => !inUse.has(key))
@@ -168,9 +160,9 @@ async function removeImage(engine: Engine, image: ImageInfo, state: State): Prom
 function removeName(engine: Engine, name: string, signal: AbortSignal): Promise<boolean> {
   return engine.call(
     'remove the image',
-    async (abortSignal) => {
+    async (signal) => {
       try {
-        await engine.docker.getImage(name).remove({ abortSignal })
+        await engine.send(api.removeImage(name), signal)
         return true
       } catch (error) {
         if (statusOf(error) === 404) return true

@@ -20,7 +20,7 @@ test('an engine that is killed during calls and started again hangs nobody', { s
   const killed = await rig.open(options)
   const left = specOf('echo')
   await killed.prepare(left, never)
-  await engine.docker.getContainer(`sluice-${left.id}`).start()
+  await engine.docker.start(`sluice-${left.id}`)
   {
     await using driver = await rig.open({ ...options, dataDir: engine.dir })
     await using hot = await driver.prepare(specOf('echo'), never)

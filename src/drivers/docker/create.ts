@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { messageOf } from '../../core/errors.ts'
 import { type ContainerSpec, DriverError } from '../driver.ts'
 import { makeShortDir } from '../socket.ts'
+import { api } from './api.ts'
 import type { Engine } from './engine.ts'
 import { engineMessage, statusOf } from './faults.ts'
 import { containerName, OWNER, type Surroundings, settingsOf } from './settings.ts'
@@ -15,15 +16,15 @@ export async function createContainer(
 ): Promise<string> {
   const name = containerName(spec)
   let tries = 0
-  const create = async (abortSignal: AbortSignal): Promise<string> => {
+  const create = async (signal: AbortSignal): Promise<string> => {
     tries++
     try {
-      // By dockerode's own means all of the body would be in the address as well, secrets too.
-      const options = { _query: { name }, _body: settingsOf(spec, around), abortSignal }
-      return (await engine.docker.createContainer(options as object)).id
+      return (await engine.send(api.create(settingsOf(spec, around), name), signal)).Id
     } catch (error) {
       // Made by a try whose answer was lost.
-      if (statusOf(error) === 409 && tries > 1) return findOwn(engine, name, around.owner, error)
+      if (statusOf(error) !== 409 || tries === 1) throw error
+      const { Config, Id } = await engine.send(api.inspect(name), signal)
+      if (Config.Labels[OWNER] === around.owner) return Id
       throw error
     }
   }
@@ -32,12 +33,6 @@ export async function createContainer(
   } catch (error) {
     throw createFault(error)
   }
-}
-
-async function findOwn(engine: Engine, name: string, owner: string, fault: unknown): Promise<string> {
-  const { Config, Id } = await engine.docker.getContainer(name).inspect()
-  if (Config.Labels[OWNER] === owner) return Id
-  throw fault
 }
 
 function createFault(error: unknown): unknown {

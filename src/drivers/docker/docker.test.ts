@@ -12,6 +12,7 @@ import { until } from '../../../test/support/until.ts'
 import { virtualClock } from '../../core/clock.ts'
 import { call, complete, never, specOf } from '../contract/support.ts'
 import { type ContainerSpec, type Driver, DriverError } from '../driver.ts'
+import { api } from './api.ts'
 import { openEngine } from './engine.ts'
 import { ownerOf } from './reap.ts'
 import { sampleRemotely } from './samples.ts'
@@ -30,7 +31,7 @@ const shell = (script: string, changes: Partial<ContainerSpec> = {}) =>
 
 function suite(rig: EngineRig): void {
   const { docker } = rig
-  const inspect = (id: string) => docker.getContainer(`sluice-${id}`).inspect()
+  const inspect = (id: string) => docker.inspect(`sluice-${id}`)
   const gone = (id: string) =>
     until(`${id} to be removed`, () =>
       inspect(id).then(
@@ -40,8 +41,8 @@ function suite(rig: EngineRig): void {
     )
 
   const running = async (count: number) => {
-    const filters = JSON.stringify({ label: [`sluice=${ownerOf(join(rig.dataDir, 'docker'))}`] })
-    return (await docker.listContainers({ filters })).length >= count
+    const all = await docker.containers(`sluice=${ownerOf(join(rig.dataDir, 'docker'))}`)
+    return all.filter(({ State }) => State === 'running').length >= count
   }
 
   describe('what a container is made with', () => {
@@ -265,7 +266,7 @@ function suite(rig: EngineRig): void {
       const clock = virtualClock()
       using engine = await openEngine({ host: gate.host, clock, random: () => 0 })
       gate.fate = () => 'hang'
-      const asking = engine.call('tell', (abortSignal) => engine.docker.listContainers({ abortSignal }))
+      const asking = engine.ask('tell', api.containers())
       await until('the question', () => gate.requests.some((request) => request.includes('containers')))
       clock.advance(120_000)
       await assert.rejects(asking, { name: 'DriverError', fault: 'unavailable' })
@@ -316,7 +317,7 @@ function suite(rig: EngineRig): void {
     await using driver = await rig.open({ holders: 0 })
     const spec = specOf('x', { mode: 'cold', source: { kind: 'image', ref: image } })
     await using cookie = await driver.prepare(spec, never)
-    await docker.getImage(`${image}:latest`).remove({ force: true })
+    await docker.removeImage(`${image}:latest`, true)
     assert.equal((await complete(await cookie.run(never), 'hi\n')).stdout, 'hi from teal in /srv\n')
   })
 

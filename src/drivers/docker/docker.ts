@@ -6,12 +6,14 @@ import { orUndo } from '../abort.ts'
 import { type ContainerSpec, type Driver, DriverError } from '../driver.ts'
 import { driverOf, type Made } from '../lifecycle.ts'
 import { removeDir } from '../socket.ts'
+import { api } from './api.ts'
 import { whyNotShared } from './canary.ts'
 import { capabilitiesOf, type EngineInfo } from './capabilities.ts'
 import { type ImageCleaner, imageCleaner } from './cleaner.ts'
+import type { Tls } from './client.ts'
 import { checkFolders, createContainer, makeFolderOf } from './create.ts'
 import type { Credentials } from './credentials.ts'
-import { type Engine, openEngine, type Tls } from './engine.ts'
+import { type Engine, openEngine } from './engine.ts'
 import { type HolderPool, holderPool } from './holders.ts'
 import type { PullProgress } from './progress.ts'
 import { type ImagePuller, imagePuller } from './pull.ts'
@@ -54,9 +56,7 @@ export async function dockerDriver(options: DockerDriverOptions): Promise<Driver
   await using undo = new AsyncDisposableStack()
   const engine = undo.use(await openEngine({ host, tls, clock, random }))
   await reap(engine, owner, root)
-  const info: EngineInfo = await engine.call('tell about itself', () => engine.docker.info(), {
-    idempotent: true,
-  })
+  const info: EngineInfo = await engine.ask('tell about itself', api.info(), { idempotent: true })
   const notShared = await whyNotShared({ engine, owner, dir: root, random, kernel: info.KernelVersion })
   const shared = notShared === undefined
   const loader = runtime && shared ? runtimeLoader(engine, runtime) : undefined

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { systemClock } from '../../core/clock.ts'
+import { api } from './api.ts'
 import { openEngine } from './engine.ts'
 
 /** An engine that says its version and answers nothing else. */
@@ -36,21 +37,18 @@ describe('disposing the connection to an engine', () => {
 
   test('ends a request that is under way, for good', async () => {
     const engine = await open()
-    const ping = engine.call('ping', () => engine.docker.ping(), { idempotent: true })
+    const ping = engine.ask('ping', api.info(), { idempotent: true })
     const pinged = assert.rejects(ping, closed)
     await once(server, 'request')
     engine[Symbol.dispose]()
     await pinged
-    assert.deepEqual(asked, ['/version', '/_ping'])
+    assert.deepEqual(asked, ['/version', '/info'])
   })
 
   test('lets no other begin', async () => {
     const engine = await open()
     engine[Symbol.dispose]()
-    await assert.rejects(
-      engine.call('ping', () => engine.docker.ping()),
-      closed,
-    )
+    await assert.rejects(engine.ask('ping', api.info()), closed)
     assert.deepEqual(asked, ['/version'])
   })
 })

@@ -1,23 +1,18 @@
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
-import Dockerode from 'dockerode'
 import { type Clock, limit, sleep } from '../../core/clock.ts'
-import { messageOf } from '../../core/errors.ts'
 import type { Random } from '../../core/random.ts'
 import { DriverError } from '../driver.ts'
+import { api } from './api.ts'
+import { type EngineClient, type EngineRequest, engineClient, type Tls } from './client.ts'
 import { engineMessage, isTransient, statusOf, toDriverError } from './faults.ts'
-import type { Address } from './post.ts'
 
 /** A connection to one engine. Disposing it ends every request that is still open; none is made any more. */
-export interface Engine extends Disposable {
-  readonly docker: Dockerode
-  /** For what dockerode cannot do. */
-  readonly address: Address
+export interface Engine extends EngineClient {
   /** Podman behind Docker's API. */
   readonly podman: boolean
+  /** Makes one request of `api.ts` as {@link call} does. */
+  ask<T>(name: string, request: EngineRequest<T>, options?: CallOptions): Promise<T>
   /**
-   * Makes one request: `name` says in errors what it was for. `request` must pass its signal on as `abortSignal`,
-   * and make its options anew each time, since dockerode changes them.
+   * Does what takes one request or more: `name` says in errors what it is for. `request` must pass its signal on.
    * @throws DriverError, as {@link toDriverError} has it; or the caller's signal's reason
    */
   call<T>(name: string, request: (signal: AbortSignal) => Promise<T>, options?: CallOptions): Promise<T>
@@ -40,13 +35,6 @@ export interface EngineOptions {
   readonly random: Random
 }
 
-/** PEM texts. */
-export interface Tls {
-  readonly ca: string
-  readonly cert: string
-  readonly key: string
-}
-
 const LIMIT = 120_000
 const HELLO_LIMIT = 10_000
 const TRIES = 9
@@ -56,11 +44,11 @@ const API = { major: 1, minor: 41 }
 /** @throws DriverError `unavailable` with one clear line when no engine of a version that will do answers */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { clock, host, random, tls } = options
-  const agent = makeAgent(host, tls)
+  const client = engineClient(host, tls)
   const closing = new AbortController()
   const engine: Omit<Engine, 'podman'> = {
-    docker: connect(host, tls, agent),
-    address: addressOf(host, tls, agent),
+    ...client,
+    ask: (name, request, options) => engine.call(name, (signal) => client.send(request, signal), options),
     call: (name, request, { idempotent = false, signal, transient = isTransient } = {}) =>
       withRetries(idempotent ? TRIES : 1, { clock, closed: closing.signal, random, signal, transient }, () =>
         withLimit(name, request, { clock, signal }),
@@ -70,65 +58,25 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       }),
     [Symbol.dispose]() {
       closing.abort(new DriverError('closed', `the connection to ${host} is closed`))
-      agent.destroy()
+      client[Symbol.dispose]()
     },
   }
   try {
     return { ...engine, podman: await greet(engine, host, clock) }
   } catch (error) {
-    agent.destroy()
+    client[Symbol.dispose]()
     throw error
   }
 }
 
-type Agent = HttpAgent | HttpsAgent
-
-/** Keeps a few connections; over TCP it learns of a peer that has gone. */
-function makeAgent(host: string, tls: Tls | undefined): Agent {
-  const options = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 4 }
-  return host.startsWith('unix:') || !tls ? new HttpAgent(options) : new HttpsAgent({ ...options, ...tls })
-}
-
-function addressOf(host: string, tls: Tls | undefined, agent: Agent): Address {
-  const at = parseHost(host)
-  if (at.path !== undefined) return { agent, socketPath: at.path, protocol: 'http:' }
-  return { agent, host: at.host.replace(/^\[|\]$/g, ''), port: at.port, protocol: tls ? 'https:' : 'http:' }
-}
-
-function connect(host: string, tls: Tls | undefined, agent: Agent): Dockerode {
-  // Whatever is left out, dockerode takes from this process's environment.
-  const unset = { host: undefined, port: undefined, ca: undefined, cert: undefined, key: undefined }
-  const common = { ...unset, socketPath: undefined, timeout: undefined, pathPrefix: '/', agent }
-  const at = parseHost(host)
-  try {
-    return new Dockerode(
-      (at.path === undefined
-        ? { ...common, ...tls, host: at.host, port: at.port, protocol: tls ? 'https' : 'http' }
-        : { ...common, socketPath: at.path, protocol: 'http' }) as Dockerode.DockerOptions,
-    )
-  } catch (error) {
-    throw new DriverError('unavailable', `cannot use the engine at ${host}: ${messageOf(error)}`, {
-      cause: error,
-    })
-  }
-}
-
-function parseHost(host: string): { path: string } | { path?: never; host: string; port: string } {
-  const [, path] = /^unix:\/\/(\/.+)$/.exec(host) ?? []
-  if (path !== undefined) return { path }
-  const [, name, port] = /^tcp:\/\/([^/:]+|\[[^/]+\]):(\d+)\/?$/.exec(host) ?? []
-  if (name !== undefined && port !== undefined) return { host: name, port }
-  throw new DriverError('unavailable', `an engine's address is unix:///path or tcp://host:port, not ${host}`)
-}
-
 /** Asks for the version. @returns whether it is podman */
-async function greet(engine: Pick<Engine, 'call' | 'docker'>, host: string, clock: Clock): Promise<boolean> {
+async function greet(engine: Pick<Engine, 'ask'>, host: string, clock: Clock): Promise<boolean> {
   using within = limit(clock, HELLO_LIMIT)
   const { signal } = within
   // One that is not there now is no reason to wait; one that stumbles is.
   const transient = (error: unknown) => (statusOf(error) ?? 0) >= 500
   const version = await engine
-    .call('ask for the version', () => engine.docker.version(), { idempotent: true, signal, transient })
+    .ask('ask for the version', api.version(), { idempotent: true, signal, transient })
     .catch((error) => {
       const reason = signal.aborted ? `no answer in ${HELLO_LIMIT / 1_000} s` : engineMessage(error)
       const text = `no Docker engine answers at ${host}: ${reason}`

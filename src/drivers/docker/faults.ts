@@ -10,10 +10,9 @@ export function statusOf(error: unknown): number | undefined {
 /** What an engine wrote, or the error's own text. */
 export function engineMessage(error: unknown): string {
   const cause = original(error)
-  const { json, reason } = (cause ?? {}) as { json?: { message?: unknown } | null; reason?: unknown }
+  const { reason } = (cause ?? {}) as { reason?: unknown }
   // The message of a TLS error names lines of OpenSSL's sources.
-  const told = [json?.message, reason].find((text) => typeof text === 'string') ?? messageOf(cause)
-  return told.trim()
+  return (typeof reason === 'string' ? reason : messageOf(cause)).trim()
 }
 
 /** The system's name of a network error. */

@@ -13,7 +13,7 @@ const STDERR = 2
 
 /**
  * Takes frames apart (`stream, 0, 0, 0, length` in 8 bytes, then the bytes), wherever chunks are cut. Reads no faster
- * than both streams are read. (What dockerode has for this reads on, and recurses for each frame of a chunk.)
+ * than both streams are read.
  */
 export function splitFrames(source: Readable): Split {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import type { Agent } from 'node:http'
+import { Readable } from 'node:stream'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { Docker } from '../../../test/support/docker-client.ts'
 import { type EngineName, testEngine } from '../../../test/support/engine.ts'
 import {
   type PushedImage,
@@ -36,6 +37,7 @@ function pulls(name: EngineName, host: string): void {
   let image: PushedImage
   let plain: PushedImage
   let refused = false
+  const streams: Readable[] = []
 
   const credentials = (password = login.password): Credentials =>
     readCredentials({
@@ -43,15 +45,12 @@ function pulls(name: EngineName, host: string): void {
     })
   const pullerOf = (changes: Partial<Parameters<typeof imagePuller>[0]> = {}): ImagePuller =>
     imagePuller({ engine, credentials: credentials(), clock: systemClock, ...changes })
-  const remove = (ref: string) => engine.docker.getImage(ref).remove()
+  const remove = (ref: string) => new Docker(host).removeImage(ref)
   const isHere = (ref: string) =>
-    engine.docker
-      .getImage(ref)
-      .inspect()
-      .then(
-        () => true,
-        () => false,
-      )
+    new Docker(host).inspectImage(ref).then(
+      () => true,
+      () => false,
+    )
   const failing = (ref: string, fault: string, reason: RegExp) => (error: unknown) => {
     assert.ok(error instanceof DriverError, String(error))
     assert.equal(error.fault, fault)
@@ -59,17 +58,24 @@ function pulls(name: EngineName, host: string): void {
     assert.match(error.message, reason)
     return true
   }
-  /** Requests to the engine that are open. */
-  const busy = () =>
-    Object.values((engine.docker.modem as unknown as { agent: Agent }).agent.sockets).flat().length
+  /** Answers of the engine that are still read. */
+  const busy = () => streams.filter(({ closed }) => !closed).length
   const blobs = () => registry.requests.filter((line) => line.startsWith('GET') && line.includes('/blobs/'))
 
   before(async () => {
     registry = await startRegistry(login)
-    engine = await open(host)
-    using push = await open(pusher.host)
-    image = await pushImage(push.docker, registry, 'images-layers:1', { layers: 3, size: 400_000 })
-    plain = await pushImage(push.docker, registry, 'images-plain:latest')
+    const opened = await open(host)
+    engine = {
+      ...opened,
+      async send(request, signal) {
+        const answer = await opened.send(request, signal)
+        if (answer instanceof Readable) streams.push(answer)
+        return answer
+      },
+    }
+    const push = new Docker(pusher.host)
+    image = await pushImage(push, registry, 'images-layers:1', { layers: 3, size: 400_000 })
+    plain = await pushImage(push, registry, 'images-plain:latest')
     refused = await pullerOf()
       .ensure(plain.ref, never)
       .then(() => false)
@@ -95,7 +101,7 @@ function pulls(name: EngineName, host: string): void {
   test('one that is missing is pulled, with the password', async () => {
     const { pulled: id } = await pullerOf().ensure(image.ref, never)
     assert.equal(
-      (await engine.docker.getImage(image.ref).inspect()).Id.replace(/^sha256:/, ''),
+      (await new Docker(host).inspectImage(image.ref)).Id.replace(/^sha256:/, ''),
       id?.replace(/^sha256:/, ''),
     )
   })

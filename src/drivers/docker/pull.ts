@@ -1,6 +1,6 @@
-import type Dockerode from 'dockerode'
 import type { Clock } from '../../core/clock.ts'
 import { DriverError } from '../driver.ts'
+import { api, type ImageInfo } from './api.ts'
 import { attemptPull, type Refusal, RegistryError } from './attempt.ts'
 import type { Credentials } from './credentials.ts'
 import type { Engine } from './engine.ts'
@@ -102,7 +102,7 @@ async function pullMissing(
       async (signal) => {
         failed = undefined
         try {
-          return await attemptPull(engine.docker, image, { auth, clock, signal, onEvent: meter.add })
+          return await attemptPull(engine, image, { auth, clock, signal, onEvent: meter.add })
         } catch (error) {
           if (error instanceof RegistryError) failed = error
           throw error
@@ -122,8 +122,6 @@ async function pullMissing(
   return { pulled: found.Id, volumes: volumesOf(found) }
 }
 
-type ImageInfo = Dockerode.ImageInspectInfo
-
 const volumesOf = ({ Config }: ImageInfo) => Object.keys(Config?.Volumes ?? {})
 
 const failure = ({ fault, reason }: Refusal, { ref }: ImageName) =>
@@ -132,9 +130,9 @@ const failure = ({ fault, reason }: Refusal, { ref }: ImageName) =>
 function findImage(engine: Engine, { ref }: ImageName, signal: AbortSignal): Promise<ImageInfo | undefined> {
   return engine.call(
     'look for the image',
-    async () => {
+    async (signal) => {
       try {
-        return await engine.docker.getImage(ref).inspect()
+        return await engine.send(api.inspectImage(ref), signal)
       } catch (error) {
         if (statusOf(error) === 404) return undefined
         throw error

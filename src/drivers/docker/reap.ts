@@ -3,6 +3,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { removeDir } from '../socket.ts'
+import { api } from './api.ts'
 import type { Engine } from './engine.ts'
 import { removeContainer } from './requests.ts'
 import { FOLDER, OWNER } from './settings.ts'
@@ -12,12 +13,7 @@ export const ownerOf = (root: string): string => createHash('sha256').update(roo
 
 /** Removes the containers and folders that a node left in `root` when it was killed. @throws DriverError */
 export async function reap(engine: Engine, owner: string, root: string): Promise<void> {
-  const filters = JSON.stringify({ label: [`${OWNER}=${owner}`] })
-  const left = await engine.call(
-    'list containers',
-    (abortSignal) => engine.docker.listContainers({ all: true, filters, abortSignal }),
-    { idempotent: true },
-  )
+  const left = await engine.ask('list containers', api.containers(`${OWNER}=${owner}`), { idempotent: true })
   await Promise.all(left.map(({ Id }) => removeContainer(engine, Id)))
   for (const { Labels } of left) {
     const dir = Labels[FOLDER]

@@ -1,9 +1,8 @@
-import type Dockerode from 'dockerode'
 import { type Clock, sleep } from '../../core/clock.ts'
 import type { DriverError } from '../driver.ts'
+import { api, type ContainerState } from './api.ts'
 import type { Engine } from './engine.ts'
 import { engineMessage, isTransient, statusOf } from './faults.ts'
-import { post } from './post.ts'
 
 /** What an engine says of a container that does not run (any more). */
 export interface Exit {
@@ -21,12 +20,11 @@ export interface Exit {
  */
 export async function startContainer(engine: Engine, id: string): Promise<Exit | undefined> {
   try {
-    await engine.call(
-      'start the container',
-      (abortSignal) => engine.docker.getContainer(id).start({ abortSignal }),
+    await engine.ask('start the container', api.start(id), {
+      idempotent: true,
       // Engines say 500 also of what fails each time.
-      { idempotent: true, transient: (error) => isTransient(error) && !isRefusal(error) },
-    )
+      transient: (error) => isTransient(error) && !isRefusal(error),
+    })
     return undefined
   } catch (error) {
     if (statusOf(error) === 304) return undefined
@@ -63,11 +61,7 @@ export async function waitForExit(
   const unlimited = new AbortController().signal
   for (let since: number | undefined; ; ) {
     try {
-      await engine.call(
-        'wait for the container',
-        (abortSignal) => post(engine.address, `/containers/${id}/wait?condition=not-running`, abortSignal),
-        { signal: unlimited },
-      )
+      await engine.ask('wait for the container', api.wait(id), { signal: unlimited })
       const state = await inspectState(engine, id)
       if (!state.Running) return { code: state.ExitCode, oom: state.OOMKilled, error: state.Error }
       since = undefined
@@ -83,24 +77,14 @@ export async function waitForExit(
 
 const PAUSE = 250
 
-type State = Dockerode.ContainerInspectInfo['State']
-
-export async function inspectState(engine: Engine, id: string): Promise<State> {
-  const { State } = await engine.call(
-    'inspect the container',
-    (abortSignal) => engine.docker.getContainer(id).inspect({ abortSignal }),
-    { idempotent: true },
-  )
+export async function inspectState(engine: Engine, id: string): Promise<ContainerState> {
+  const { State } = await engine.ask('inspect the container', api.inspect(id), { idempotent: true })
   return State
 }
 
 /** Ends all of a container by force; one that does not run is fine. @throws DriverError */
 export async function killContainer(engine: Engine, id: string): Promise<void> {
-  const container = engine.docker.getContainer(id)
-  const kill = () =>
-    engine.call('kill the container', (abortSignal) => container.kill({ signal: 'SIGKILL', abortSignal }), {
-      idempotent: true,
-    })
+  const kill = () => engine.ask('kill the container', api.kill(id), { idempotent: true })
   try {
     await kill()
   } catch (error) {
@@ -115,11 +99,7 @@ export async function killContainer(engine: Engine, id: string): Promise<void> {
 /** Removes a container with its volumes, whatever its state; one that is not there is fine. @throws DriverError */
 export async function removeContainer(engine: Engine, id: string, signal?: AbortSignal): Promise<void> {
   await engine
-    .call(
-      'remove the container',
-      (abortSignal) => engine.docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
-      { idempotent: true, ...(signal && { signal }) },
-    )
+    .ask('remove the container', api.remove(id), { idempotent: true, ...(signal && { signal }) })
     .catch(ignoreDone)
 }
 
@@ -130,17 +110,12 @@ export async function setPaused(
   paused: boolean,
   signal?: AbortSignal,
 ): Promise<void> {
-  const container = engine.docker.getContainer(id)
   await engine
-    .call(
-      paused ? 'pause the container' : 'resume the container',
-      (abortSignal) => (paused ? container.pause({ abortSignal }) : container.unpause({ abortSignal })),
-      {
-        idempotent: true,
-        ...(signal && { signal }),
-        transient: (error) => isTransient(error) && !isSo(error),
-      },
-    )
+    .ask(paused ? 'pause the container' : 'resume the container', paused ? api.pause(id) : api.unpause(id), {
+      idempotent: true,
+      ...(signal && { signal }),
+      transient: (error) => isTransient(error) && !isSo(error),
+    })
     .catch((error) => {
       if (!isSo(error)) throw error
     })

@@ -25,7 +25,7 @@ test('an engine that is stopped and started during a call does not hang it', { s
   const { status, exitCode, oom } = await container.ended
   assert.deepEqual({ status, exitCode, oom }, { status: 'error', exitCode: 5, oom: false })
   await cookie[Symbol.asyncDispose]()
-  assert.deepEqual(await engine.docker.listContainers({ all: true }), [])
+  assert.deepEqual(await engine.docker.containers(), [])
 })
 
 /** Ends in its own way when the engine tells it to, which it does before it stops. */

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import { DriverError } from '../driver.ts'
+import { api } from './api.ts'
 import type { Engine } from './engine.ts'
-import { statusOf } from './faults.ts'
+import { statusOf, toDriverError } from './faults.ts'
 
 /** The base runtime, as an image that an engine can be given. */
 export interface RuntimeImage {
@@ -30,15 +31,9 @@ export function runtimeLoader(engine: Engine, { version, pack }: RuntimeImage): 
 
   const load = async () => {
     if (await isLoaded(engine, ref)) return
-    await engine.call('load the base runtime', async (abortSignal) => {
-      const archive = pack()
-      try {
-        const answer = await engine.docker.loadImage(archive, { abortSignal })
-        await finish(answer)
-      } finally {
-        archive.destroy()
-      }
-    })
+    const answer = await engine.ask('load the base runtime', api.load(pack()))
+    const [, fault] = /"error":"((?:[^"\\]|\\.)*)"/.exec(answer) ?? []
+    if (fault !== undefined) throw toDriverError('load the base runtime', new Error(fault))
     if (!(await isLoaded(engine, ref)))
       throw new DriverError('unavailable', `the engine loaded the base runtime, but not as ${ref}`)
   }
@@ -55,9 +50,9 @@ export function runtimeLoader(engine: Engine, { version, pack }: RuntimeImage): 
 }
 
 function isLoaded(engine: Engine, ref: string): Promise<boolean> {
-  const inspect = async (abortSignal: AbortSignal) => {
+  const inspect = async (signal: AbortSignal) => {
     try {
-      await engine.docker.getImage(ref).inspect({ abortSignal } as object)
+      await engine.send(api.inspectImage(ref), signal)
       return true
     } catch (error) {
       if (statusOf(error) === 404) return false
@@ -65,12 +60,4 @@ function isLoaded(engine: Engine, ref: string): Promise<boolean> {
     }
   }
   return engine.call('look for the base runtime', inspect, { idempotent: true })
-}
-
-/** Reads an engine's answer to the end; what went wrong is in its last lines. */
-async function finish(answer: NodeJS.ReadableStream): Promise<void> {
-  let text = ''
-  for await (const chunk of answer) text = (text + chunk.toString()).slice(-4096)
-  const [, error] = /"error":"((?:[^"\\]|\\.)*)"/.exec(text) ?? []
-  if (error !== undefined) throw new Error(error)
 }

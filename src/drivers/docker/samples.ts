@@ -1,10 +1,10 @@
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
 import { type GroupCounters, readCgroup } from '../cgroup/cgroup.ts'
 import type { Stat } from '../driver.ts'
 import { Measurements, measure } from '../measurements.ts'
 import { meter } from '../meter.ts'
+import { api } from './api.ts'
 import type { Engine } from './engine.ts'
 import { isProcessOf } from './processes.ts'
 
@@ -52,12 +52,8 @@ export function sampleRemotely({ engine, id, ownNetwork, ended }: SampleOptions)
   const over = new AbortController()
   void ended.then(() => over.abort())
   const run = async () => {
-    const stream = (await engine.call(
-      'measure the container',
-      (abortSignal) =>
-        engine.docker.getContainer(id).stats({ stream: true, abortSignal } as { stream: true }),
-      { idempotent: true, signal: over.signal },
-    )) as unknown as Readable
+    const options = { idempotent: true, signal: over.signal }
+    const stream = await engine.ask('measure the container', api.stats(id), options)
     over.signal.addEventListener('abort', () => stream.destroy(), { once: true })
     stream.on('error', () => {})
     const convert = converter(ownNetwork)

@@ -1,7 +1,7 @@
-import type Dockerode from 'dockerode'
 import type { ContainerSpec, Volume } from '../driver.ts'
 import { IO_DIR, IO_SIZE } from '../io.ts'
 import { SOCKET_NAME } from '../socket.ts'
+import type { ContainerSettings, HostConfig, Mount } from './api.ts'
 import type { RuntimeImage } from './runtime-image.ts'
 
 /** What surrounds a container, besides its spec. */
@@ -37,7 +37,7 @@ const PLENTY = 16_384
 export const containerName = ({ id }: Pick<ContainerSpec, 'id'>): string => `sluice-${id}`
 
 /** The body of the request that creates a container. */
-export function settingsOf(spec: ContainerSpec, around: Surroundings): Dockerode.ContainerCreateOptions {
+export function settingsOf(spec: ContainerSpec, around: Surroundings): ContainerSettings {
   const { dir, holder, image, owner } = around
   const cold = spec.mode === 'cold'
   return {
@@ -62,7 +62,7 @@ export function settingsOf(spec: ContainerSpec, around: Surroundings): Dockerode
 }
 
 /** What no container may. */
-export const confinement = ({ podman }: Pick<Surroundings, 'podman'>): Dockerode.HostConfig => ({
+export const confinement = ({ podman }: Pick<Surroundings, 'podman'>): HostConfig => ({
   CapDrop: ['ALL'],
   SecurityOpt: ['no-new-privileges'],
   LogConfig: { Type: 'none', Config: {} },
@@ -77,8 +77,8 @@ export const confinement = ({ podman }: Pick<Surroundings, 'podman'>): Dockerode
 function programOf(
   { command, source, workDir }: ContainerSpec,
   { runtime }: Surroundings,
-): Dockerode.ContainerCreateOptions {
-  const place = workDir === undefined ? {} : { WorkingDir: workDir }
+): Omit<ContainerSettings, 'Image'> {
+  const place: { WorkingDir?: string } = workDir === undefined ? {} : { WorkingDir: workDir }
   if (source.kind === 'image' || !runtime)
     return command ? { ...place, Entrypoint: [...command], Cmd: [] } : place
   const entry = ['node', '--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', runtime.bootstrap, '/function']
@@ -96,7 +96,7 @@ function environmentOf({ env, mode }: ContainerSpec): Record<string, string> {
   return { HOME: '/tmp', ...env, ...listener }
 }
 
-function limitsOf({ cpuShares, cpus, memory, pids }: ContainerSpec): Dockerode.HostConfig {
+function limitsOf({ cpuShares, cpus, memory, pids }: ContainerSpec): HostConfig {
   return {
     PidsLimit: pids || DEFAULT_PIDS,
     ...(memory > 0 && { Memory: memory, MemorySwap: memory }),
@@ -106,10 +106,7 @@ function limitsOf({ cpuShares, cpus, memory, pids }: ContainerSpec): Dockerode.H
 }
 
 /** Where a container reaches out of itself. */
-function openingsOf(
-  spec: ContainerSpec,
-  { declared, dir, holder, podman }: Surroundings,
-): Dockerode.HostConfig {
+function openingsOf(spec: ContainerSpec, { declared, dir, holder, podman }: Surroundings): HostConfig {
   const { extraHosts = {}, network, source, volumes = [], writableRoot = false } = spec
   const tmpfs = `rw,nosuid,nodev,exec,mode=1777,size=${spec.tmpfsSize || DEFAULT_TMPFS}`
   const mounts = [
@@ -150,7 +147,7 @@ export const SOCKET_FOLDER: Readonly<Record<string, string>> = {
 const NETWORKS = { none: 'none', outbound: 'bridge', host: 'host' } as const
 
 /** A mount, not a `Binds` text: no character of a path means anything, and a missing folder is not made. */
-const bind = (Source: string, Target: string, ReadOnly: boolean): Dockerode.MountSettings => ({
+const bind = (Source: string, Target: string, ReadOnly: boolean): Mount => ({
   Type: 'bind',
   Source,
   Target,

@@ -10,7 +10,7 @@ import { type EngineRig, engineRig } from '../../../test/support/docker-rig.ts'
 import { testEngine } from '../../../test/support/engine.ts'
 import { tempDir } from '../../../test/support/temp.ts'
 import { complete, never, specOf } from '../contract/support.ts'
-import type { Tls } from './engine.ts'
+import type { Tls } from './client.ts'
 
 const run = promisify(execFile)
 const { host, skip } = testEngine('docker')

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { buffer, text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
-import Docker from 'dockerode'
 import { extract, type Header } from 'tar-stream'
+import { Docker } from '../../../test/support/docker-client.ts'
 import { testEngine } from '../../../test/support/engine.ts'
 import { sha256 } from '../../../test/support/images.ts'
 import { tempDir } from '../../../test/support/temp.ts'
@@ -70,19 +69,18 @@ for (const name of ['docker', 'podman'] as const) {
     await cp(join(import.meta.dirname, '../../fdk'), join(temp.path, 'fdk'), { recursive: true })
     await writeFile(join(temp.path, 'fdk', 'mark.cjs'), `// its own version: ${temp.path}`)
     const runtime = await buildRuntime({ dir: join(temp.path, 'runtime'), fdk: join(temp.path, 'fdk') })
-    const docker = new Docker({ socketPath: host.replace('unix://', '') })
-    await text(Readable.from(await docker.loadImage(packRuntime(runtime))))
-    const image = docker.getImage(runtimeImage(runtime))
+    const docker = new Docker(host)
+    await docker.load(packRuntime(runtime))
     try {
-      const { Config } = await image.inspect()
-      assert.equal(Config.Labels['sluice.runtime'], runtime.version)
+      const { Config } = await docker.inspectImage(runtimeImage(runtime))
+      assert.equal(Config?.Labels?.['sluice.runtime'], runtime.version)
       const script = '/bin/node -e "process.exit(process.versions.node.split(\'.\')[0] - 20)"'
       assert.equal(
         await run(docker, runtimeImage(runtime), script),
         Number(process.versions.node.split('.')[0]) - 20,
       )
     } finally {
-      await image.remove({ force: true })
+      await docker.removeImage(runtimeImage(runtime), true)
     }
   })
 }
@@ -91,15 +89,15 @@ const ulimit = (Name: string) => ({ Name, Soft: 1024, Hard: 1024 })
 
 /** The exit code of a shell's script in a container of its own. */
 async function run(docker: Docker, image: string, script: string): Promise<number> {
-  const container = await docker.createContainer({
+  const id = await docker.create({
     Image: image,
     Cmd: ['/bin/sh', '-c', script],
     HostConfig: { NetworkMode: 'none', Ulimits: ['nofile', 'nproc'].map(ulimit) }, // podman's own ask for rights
   })
   try {
-    await container.start()
-    return (await container.wait()).StatusCode
+    await docker.start(id)
+    return await docker.wait(id)
   } finally {
-    await container.remove({ force: true })
+    await docker.remove(id)
   }
 }
