@@ -12,6 +12,7 @@ import type { DriverChoice } from './core/words.ts'
 import type { Driver } from './drivers/driver.ts'
 import type { Environment } from './host/config.ts'
 import { openDataDir } from './host/data-dir.ts'
+import { systemDescriptors } from './host/descriptors.ts'
 import { type Address, formatAddress, isLoopback } from './host/listen.ts'
 import { type MachineResources, machineResources } from './host/resources.ts'
 import { BundleCache } from './node/bundles.ts'
@@ -175,6 +176,7 @@ function serveNode(
     makeId: idMaker(world.clock, world.random),
     ...resourcesOf(settings, world),
     pause: pauseRule(environment.freezeIdle),
+    short: systemDescriptors.short,
     token,
     publicUrl: environment.publicUrl,
     hosts: environment.allowedHosts,

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import type { Server as NetServer } from 'node:net'
 import { SluiceError } from '../core/errors.ts'
+import { systemDescriptors } from './descriptors.ts'
 
 export interface Address {
   readonly host: string
@@ -24,11 +25,16 @@ export function parseAddress(text: string): Address | undefined {
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 
+/** Of connections to one server, by what this process may open. */
+const MOST: number = Math.floor(systemDescriptors.limit / 5)
+
 /**
- * Listens, and says where.
+ * Listens, and says where. It takes so many connections that what they need besides can be opened too: a call takes
+ * up to three here, a container about five. Beyond that one is closed before anything was read of it.
  * @throws SluiceError `address` naming the address and the reason
  */
 export function listen(server: NetServer, { host, port }: Address): Promise<Address> {
+  server.maxConnections = Math.min(server.maxConnections ?? Number.POSITIVE_INFINITY, MOST)
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException) => {
       const where = formatAddress({ host, port })

@@ -5,6 +5,8 @@ import { Reply, type ReplyContext } from './reply.ts'
 
 export interface InvokeContext extends ReplyContext {
   readonly draining: () => boolean
+  /** So few descriptors are left that nothing new should begin. */
+  readonly short: () => boolean
 }
 
 /** Serves `/invoke/{fnID}` and `/t/{app}/{source}`: the hot path, so it allocates little and awaits only to wait. */
@@ -22,9 +24,13 @@ export const lacksHost = ({ httpVersion, headers }: IncomingMessage): boolean =>
 export const noHost = (): SluiceError => new SluiceError('invalid', undefined, { detail: 'there is no Host' })
 
 /** What can be refused before the function is known. */
-function admit({ draining, maxRequestSize }: InvokeContext, req: IncomingMessage): SluiceError | undefined {
+function admit(
+  { draining, maxRequestSize, short }: InvokeContext,
+  req: IncomingMessage,
+): SluiceError | undefined {
   if (lacksHost(req)) return noHost()
   if (draining()) return new SluiceError('draining')
+  if (short()) return new SluiceError('no-descriptors')
   if (req.method !== 'POST' && (req.url as string).startsWith('/invoke/')) {
     return new SluiceError(
       'method-not-allowed',

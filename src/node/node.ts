@@ -61,6 +61,8 @@ export interface NodeOptions {
   readonly cors?: CorsOptions | undefined
   /** Where calls are traced to. @default nowhere */
   readonly traces?: Traces | undefined
+  /** See `host/descriptors.ts`. @default never */
+  readonly short?: () => boolean
   /** Sluice's own version, for `/version`. */
   readonly version: string
   /** Milliseconds that running calls get to end when the node stops. @default 30000 */
@@ -112,6 +114,7 @@ export async function startNode(options: NodeOptions): Promise<FunctionNode> {
     maxRequestSize: options.maxRequestSize,
     bodyTimeout: options.bodyTimeout ?? 30_000,
     draining: () => state.draining,
+    short: options.short ?? (() => false),
   }
   const { app, server } = await serveNode(options, call, { runner, definitions, load, state }, metrics)
   undo.defer(() => app.close())

@@ -14,6 +14,8 @@ export interface CliOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
+  /** How many it may open. @default what this process may */
+  readonly descriptors?: number
   /** Milliseconds after which it is killed. @default 60000 */
   readonly limit?: number
 }
@@ -74,11 +76,16 @@ export async function startRole(args: readonly string[], options: CliOptions = {
   }
 }
 
-function launch(args: readonly string[], { cwd, env }: CliOptions): ChildProcess {
+function launch(args: readonly string[], { cwd, descriptors, env }: CliOptions): ChildProcess {
   const base = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(FN_|LOG_LEVEL)/.test(name)),
   )
-  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
+  const line = [process.execPath, '--disable-warning=ExperimentalWarning', MAIN, ...args]
+  // Node raises the soft limit to the hard one, so it is both.
+  const limited =
+    descriptors === undefined ? [] : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', `${descriptors}`]
+  const [program, ...rest] = [...limited, ...line] as [string, ...string[]]
+  return spawn(program, rest, {
     ...(cwd !== undefined && { cwd }),
     env: { ...base, NO_COLOR: '1', ...env },
     stdio: 'pipe',

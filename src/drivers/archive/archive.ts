@@ -24,7 +24,7 @@ export interface ImageFolderOptions {
 export interface ImageFolder {
   /**
    * The root file system of an image, unpacked once. Aborting ends the work unless somebody else waits for it too.
-   * @throws DriverError `image-missing` with the names that are there, `bad-spec` when it is broken, `no-room`
+   * @throws DriverError `image-missing` with the names that are there, `bad-spec` when it is broken, `no-space`
    */
   open(ref: string, signal: AbortSignal): Promise<OpenImage>
 }

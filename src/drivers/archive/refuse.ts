@@ -7,12 +7,12 @@ export const refuse = (text: string): DriverError => new DriverError('bad-spec',
 
 /** Failures of this machine rather than of an image. */
 const FAULTS: Readonly<Record<string, DriverFault>> = {
-  ENOSPC: 'no-room',
-  EDQUOT: 'no-room',
+  ENOSPC: 'no-space',
+  EDQUOT: 'no-space',
   EACCES: 'unavailable',
   EIO: 'unavailable',
-  EMFILE: 'unavailable',
-  ENFILE: 'unavailable',
+  EMFILE: 'no-descriptors',
+  ENFILE: 'no-descriptors',
   EPERM: 'unavailable',
   EROFS: 'unavailable',
 }

@@ -62,7 +62,7 @@ describe('what an engine says of a registry', () => {
     [500, 'image-denied', 'error pulling image: denied: quota'],
     [500, 'image-missing', 'name unknown: repository not found'],
     [404, 'image-missing', 'no matching manifest for linux/s390x in the manifest list entries'],
-    [500, 'no-room', 'failed to register layer: write /x: no space left on device'],
+    [500, 'no-space', 'failed to register layer: write /x: no space left on device'],
     [400, 'bad-spec', 'invalid reference format'],
   ] as const
   for (const [status, fault, message] of refusals)

@@ -73,7 +73,7 @@ function judge(error: unknown): Refusal {
 /** Engines give a registry's answers as text: Docker mostly with status 500, podman always in its stream. */
 const REFUSALS: readonly (readonly [DriverFault, RegExp])[] = [
   ['bad-spec', /invalid reference format/i],
-  ['no-room', /no space left on device/i],
+  ['no-space', /no space left on device/i],
   [
     'image-denied',
     /unauthorized|no basic auth credentials|authentication required|access denied|access to the resource is denied|(?<!permission )\bdenied: |incorrect username or password/i,

@@ -14,7 +14,7 @@ test('an engine that is killed during calls and started again hangs nobody', { s
   const engine = await startEngine(t)
   await using rig = await engineRig(engine.host)
   const options = { holders: 0, random: () => 0.001 } // hardly waits before it tries again
-  const unavailable = { name: 'DriverError', fault: 'unavailable' }
+  const unavailable = { name: 'DriverError', fault: 'engine-gone' }
 
   // It does no more than this: as if its node had been killed together with the engine.
   const killed = await rig.open(options)

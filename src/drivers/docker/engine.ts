@@ -129,7 +129,7 @@ async function withLimit<T>(
 ): Promise<T> {
   const controller = new AbortController()
   const abort = () => controller.abort(signal?.reason)
-  const late = () => controller.abort(new DriverError('unavailable', `the engine did not ${name} in time`))
+  const late = () => controller.abort(new DriverError('engine-gone', `the engine did not ${name} in time`))
   using _timer = signal ? undefined : clock.after(LIMIT, late)
   signal?.addEventListener('abort', abort, { once: true })
   const aborted = new Promise<never>((_resolve, reject) => {

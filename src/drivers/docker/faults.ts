@@ -1,4 +1,4 @@
-import { messageOf } from '../../core/errors.ts'
+import { messageOf, shortageOf } from '../../core/errors.ts'
 import { DriverError, type DriverFault } from '../driver.ts'
 
 /** The HTTP status of an engine's refusal; `undefined` of any other error. */
@@ -30,8 +30,8 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * What an engine's error means to the runner: 400 `bad-spec`, 404 `image-missing` when it speaks of an image, everything
- * else `unavailable`.
+ * What an engine's error means to the runner: 400 `bad-spec`, 404 `image-missing` when it speaks of an image, no
+ * answer at all `engine-gone`, everything else `unavailable`.
  */
 export function toDriverError(name: string, error: unknown): DriverError {
   if (error instanceof DriverError) return error
@@ -44,7 +44,9 @@ function faultOf(error: unknown): DriverFault {
   const status = statusOf(error)
   if (status === 400) return 'bad-spec'
   if (status === 404 && /image/i.test(engineMessage(error))) return 'image-missing'
-  return /no space left on device/i.test(engineMessage(error)) ? 'no-room' : 'unavailable'
+  if (/no space left on device/i.test(engineMessage(error))) return 'no-space'
+  // Nothing came back: it does not answer, or went away.
+  return shortageOf(error) ?? (status === undefined ? 'engine-gone' : 'unavailable')
 }
 
 /** Beneath what was made of it. */

@@ -12,7 +12,7 @@ export interface ImagePuller {
   /**
    * Makes sure that an image is on the engine; pulls it when it is missing, once for all who ask at the same time.
    * Who aborts leaves the others waiting; when the last one leaves, the pull ends too.
-   * @throws DriverError `image-missing`, `image-denied`, `pull-failed`, `no-room`, or `bad-spec` for what can be no name, as
+   * @throws DriverError `image-missing`, `image-denied`, `pull-failed`, `no-space`, or `bad-spec` for what can be no name, as
    * `Failed to pull image '<ref>': <reason>`; `unavailable` when the engine or a credential helper fails
    */
   ensure(ref: string, signal: AbortSignal): Promise<EnsuredImage>

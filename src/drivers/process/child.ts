@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { type Clock, sleep } from '../../core/clock.ts'
 import type { ContainerMode, RunResult, StopReason } from '../driver.ts'
@@ -35,18 +36,21 @@ export interface Child {
 /** How long `ended` waits for the output of a process that has exited: another one may hold the pipe. */
 const DRAIN = 1_000
 
-export function startChild(command: Command, options: ChildOptions): Child {
+/** @throws the system's error when this machine cannot make another process, or has no pipes for it */
+export async function startChild(command: Command, options: ChildOptions): Promise<Child> {
   const { clock, logLimit, mode } = options
-  const [program, ...args] = [...options.prefix, ...command.argv] as [string, ...string[]]
   const startedAt = clock.now()
+  const [program, ...args] = [...options.prefix, ...command.argv] as [string, ...string[]]
   const child = spawn(program, args, {
     cwd: command.cwd,
     env: command.env,
     detached: true, // a process group of its own
     stdio: [mode === 'cold' ? 'pipe' : 'ignore', 'pipe', 'pipe', ...options.stdio],
   })
+  const failed = child.pid === undefined ? failureOf(child) : undefined
+  if (!child.stdout) throw await failed // there was no pipe for it
   child.stdin?.on('error', () => {}) // it ended without reading all of its input
-  const output = holdOutput(child.stdout as Readable, child.stderr as Readable, {
+  const output = holdOutput(child.stdout, child.stderr as Readable, {
     limit: logLimit,
     cold: mode === 'cold',
   })
@@ -70,6 +74,12 @@ export function startChild(command: Command, options: ChildOptions): Child {
     return { ...classify(exit, reason), oom: false, startedAt }
   }
   const ended = end()
+  const error = await failed
+  // With a prefix it is the prefix that is spawned, and that is there: what failed was not the function.
+  if (error && (options.prefix.length > 0 || !NOT_THERE.has(error.code ?? ''))) {
+    await ended
+    throw error
+  }
 
   return {
     pid,
@@ -89,6 +99,14 @@ export function startChild(command: Command, options: ChildOptions): Child {
     },
   }
 }
+
+async function failureOf(child: ChildProcess): Promise<NodeJS.ErrnoException> {
+  const [error] = (await once(child, 'error')) as [NodeJS.ErrnoException]
+  return error
+}
+
+/** What is the function's fault: no program, none that may be run, or none in its folder. */
+const NOT_THERE: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'ENOTDIR', 'ENOEXEC'])
 
 interface Exit {
   readonly code: number | null

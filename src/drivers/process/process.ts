@@ -2,7 +2,7 @@ import { mkdir, realpath, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../../core/clock.ts'
-import { messageOf } from '../../core/errors.ts'
+import { messageOf, shortageOf } from '../../core/errors.ts'
 import { type Capabilities, type ContainerSpec, type Driver, DriverError } from '../driver.ts'
 import { shieldInherited } from '../inherited.ts'
 import { driverOf, type Made, type Running } from '../lifecycle.ts'
@@ -102,22 +102,18 @@ async function record(child: Child, id: string, root: string, dir: string): Prom
   } catch (error) {
     await child.stop('cancelled')
     const text = `cannot write the record of ${id}: ${messageOf(error)}`
-    throw new DriverError('unavailable', text, { cause: error })
+    throw new DriverError(shortageOf(error) ?? 'unavailable', text, { cause: error })
   }
 }
 
 /** @throws DriverError when this machine cannot make another process */
 async function spawnChild(command: Command, options: ChildOptions): Promise<Child> {
-  let reason: unknown
   try {
-    const child = startChild(command, options)
-    // With a prefix it is the prefix that is spawned, and that is there: what failed was not the function.
-    if (child.pid !== undefined || options.prefix.length === 0) return child
-    reason = (await child.ended).error
+    return await startChild(command, options)
   } catch (error) {
-    reason = error
+    const fault = shortageOf(error) ?? 'no-room'
+    throw new DriverError(fault, `cannot start a process: ${messageOf(error)}`, { cause: error })
   }
-  throw new DriverError('no-room', `cannot start a process: ${messageOf(reason)}`)
 }
 
 interface Around {
@@ -156,7 +152,8 @@ async function findBundle({ source, workDir }: ContainerSpec): Promise<string> {
       if (!(await stat(dir)).isDirectory()) throw new Error(`${dir} is not a folder`)
     return bundle
   } catch (error) {
-    throw new DriverError('bad-spec', `cannot use the bundle: ${messageOf(error)}`, { cause: error })
+    const text = `cannot use the bundle: ${messageOf(error)}`
+    throw new DriverError(shortageOf(error) ?? 'bad-spec', text, { cause: error })
   }
 }
 
@@ -179,8 +176,7 @@ async function makeDir(root: string): Promise<string> {
     return dir
   } catch (error) {
     if (error instanceof DriverError) throw error
-    throw new DriverError('unavailable', `cannot make the container's folder: ${messageOf(error)}`, {
-      cause: error,
-    })
+    const text = `cannot make the container's folder: ${messageOf(error)}`
+    throw new DriverError(shortageOf(error) ?? 'unavailable', text, { cause: error })
   }
 }
