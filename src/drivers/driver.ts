@@ -196,7 +196,7 @@ export type RunStatus = (typeof RUN_STATUSES)[number]
 /** How a container ended. A function that fails is a value. */
 export interface RunResult {
   readonly status: RunStatus
-  /** Absent when a signal ended it. */
+  /** 128 + n when signal n ended it, as a shell says it. Absent when it was stopped, or ran out of memory. */
   readonly exitCode?: number
   /** The kernel or the engine said so; exit code 137 alone says nothing. */
   readonly oom: boolean

@@ -41,7 +41,7 @@ export function readStat(pid: number): ProcessStat | undefined {
 
 /**
  * Kills the process that leads a group and all that it started: its group, its session, its descendants.
- * What moved to a session of its own after its parent had died is out of reach.
+ * What moved to a session of its own and whose parent has died is found by {@link killBearers} at the most.
  * @returns whether there was anything to kill
  */
 export function killTree(leader: number): boolean {
@@ -49,6 +49,26 @@ export function killTree(leader: number): boolean {
   for (const pid of members ?? []) signal(pid, 'SIGKILL')
   const signalled = signalGroup(leader, 'SIGKILL')
   return members ? members.length > 0 : signalled
+}
+
+/**
+ * Kills what has a container's folder in the environment that it was started with: a daemon that left its family
+ * behind has that still, unless it cleared it.
+ * @returns whether there was anything to kill
+ */
+export function killBearers(dir: string): boolean {
+  const bearers = processIds().filter((pid) => pid !== process.pid && environOf(pid).includes(`${dir}/`))
+  for (const pid of bearers) signal(pid, 'SIGKILL')
+  return bearers.length > 0
+}
+
+/** Empty of one that has ended or is somebody else's. */
+function environOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1')
+  } catch {
+    return ''
+  }
 }
 
 /** Whether the group has anybody to signal. */
@@ -90,12 +110,18 @@ export function family(
 
 /** All of this machine; `undefined` without /proc. */
 export function listProcesses(): ProcessStat[] | undefined {
+  const pids = processIds()
+  if (pids.length === 0) return undefined
+  return pids.map(readStat).filter((stat) => stat !== undefined)
+}
+
+/** None without /proc. */
+function processIds(): number[] {
   try {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
-      .map((name) => readStat(Number(name)))
-      .filter((stat) => stat !== undefined)
+      .map(Number)
   } catch {
-    return undefined
+    return []
   }
 }

@@ -51,6 +51,15 @@ export function coldContract({ it, start }: Rig): void {
     await Promise.all(ran)
   })
 
+  it('a signal is an error with its code, as in a shell', [cold, code], async () => {
+    const command = ['node', '-e', 'process.abort()']
+    const { result } = await complete(await start(specOf('same', { mode: 'cold', command })))
+    const { error, exitCode, oom, status } = result
+    // The first of a container's processes is deaf to its own SIGABRT: what comes next is a SIGSEGV of the kernel's.
+    assert.ok(exitCode === 128 + 6 || exitCode === 128 + 11, `${exitCode}`)
+    assert.deepEqual([status, oom, error], ['error', false, `exit code ${exitCode}`])
+  })
+
   it('a program that is not there ends with 127, as in a shell', [cold, code], async () => {
     const container = await start(specOf('same', { mode: 'cold', command: ['no-such-program'] }))
     const { result } = await complete(container)

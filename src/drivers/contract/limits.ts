@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { dirname } from 'node:path'
-import { code, hot, isolates, limits, type Rig } from './rig.ts'
-import { processesLeft, specOf } from './support.ts'
+import { code, cold, hot, isolates, limits, type Rig } from './rig.ts'
+import { complete, processesLeft, specOf } from './support.ts'
 
 const MIB = 1024 ** 2
 
@@ -11,7 +11,7 @@ interface Filled {
 }
 
 /** What a function does against its limits, where the driver states that it keeps them. */
-export function limitsContract({ it, prepare, probe }: Rig): void {
+export function limitsContract({ it, prepare, probe, start }: Rig): void {
   it('memory: a spec that forgets it is refused', [], async () => {
     for (const memory of [undefined, Number.NaN] as unknown as number[])
       await assert.rejects(prepare(specOf('probe', { memory })), {
@@ -26,6 +26,20 @@ export function limitsContract({ it, prepare, probe }: Rig): void {
     const { status, oom, error } = await container.ended
     assert.deepEqual([status, oom, error], ['killed', true, 'out of memory error'])
     await broken
+  })
+
+  it('memory: one that takes too much at once says so as well', [cold, code, limits('memory')], async () => {
+    const command = ['sh', '-c', 'exec tail /dev/zero || exec busybox tail /dev/zero']
+    const ran = Array.from({ length: 6 }, async () => {
+      const container = await start(specOf('same', { mode: 'cold', command, memory: 16 * MIB }))
+      const { status, exitCode, oom, error } = (await complete(container)).result
+      return [status, exitCode, oom, error]
+    })
+    const results = await Promise.all(ran)
+    assert.deepEqual(
+      results,
+      results.map(() => ['killed', undefined, true, 'out of memory error']),
+    )
   })
 
   it('memory: a child that takes too much harms nobody else', [hot, code, limits('memory')], async () => {

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { type Clock, sleep } from '../../core/clock.ts'
 import type { ContainerMode, RunResult, StopReason } from '../driver.ts'
 import { holdOutput, type Output } from '../output.ts'
-import { killTree, signalGroup, untilGone } from '../tree.ts'
+import { killBearers, killTree, signalGroup, untilGone } from '../tree.ts'
 import type { Command } from './command.ts'
 
 export interface ChildOptions {
@@ -18,6 +19,8 @@ export interface ChildOptions {
   readonly clock: Clock
   /** Runs once nothing of the child is left running, before `ended` settles. */
   readonly cleanUp: () => Promise<void>
+  /** The container's own folder, which its environment names. */
+  readonly dir: string
 }
 
 /** A process group that runs one command. */
@@ -60,7 +63,8 @@ export async function startChild(command: Command, options: ChildOptions): Promi
 
   const kill = (): boolean => {
     if (pid === undefined) return false
-    return command.alone ? signalGroup(pid, 'SIGKILL') : killTree(pid)
+    const [family, strays] = [killTree(pid), killBearers(options.dir)]
+    return family || strays
   }
 
   const end = async (): Promise<RunResult> => {
@@ -125,15 +129,14 @@ function exitOf(child: ChildProcess): Promise<Exit> {
   })
 }
 
-/** A child that ended well just before it was to be stopped has ended well. */
+/** One that ended well just before it was to be stopped has ended well. A signal has a code, as a shell says it. */
 function classify(
   exit: Exit,
   reason: StopReason | undefined,
 ): Pick<RunResult, 'status' | 'exitCode' | 'error'> {
   const { code, signal } = exit
   if (code === 0) return { status: 'success', exitCode: 0 }
-  const exitCode = code === null ? {} : { exitCode: code }
-  if (reason !== undefined) return { status: reason, ...exitCode }
-  if (code === null) return { status: 'killed', error: `killed by ${signal}` }
-  return { status: 'error', ...exitCode, error: exit.error ?? `exit code ${code}` }
+  if (reason !== undefined) return { status: reason, ...(code !== null && { exitCode: code }) }
+  const exitCode = code ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? 0)
+  return { status: 'error', exitCode, error: exit.error ?? `exit code ${exitCode}` }
 }

@@ -1,5 +1,4 @@
-import { mkdir, realpath, stat } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import { mkdir, realpath, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { messageOf, shortageOf } from '../../core/errors.ts'
@@ -31,14 +30,15 @@ const NO_BOUNDARY =
   'The process driver is for development: functions run as your user, without limits and with its network, ' +
   'also those that ask for none; nothing stands between them and this machine.'
 /**
- * Containers that are child processes: development and trusted code only. Bundles run under Node's permission
- * model, a seat belt and no boundary; a command that is not `node` runs without, and a process that it puts into
- * a session of its own may escape being stopped.
+ * Containers that are child processes: development and trusted code only. Nothing stands between a function and your
+ * user. What it started ends with it, also in sessions of their own; only a daemon that left its family behind and
+ * cleared its environment escapes.
  */
 export async function processDriver(options: ProcessDriverOptions): Promise<Driver> {
   const { clock = systemClock, node = process.execPath } = options
   await mkdir(join(options.dataDir, 'process'), { recursive: true, mode: 0o700 })
   const root = await realpath(join(options.dataDir, 'process'))
+  await bound(options.dataDir)
   const bootstrap = await realpath(options.bootstrap ?? BOOTSTRAP)
   await reap(root, clock)
   const { prefix, warnings } = await findPrefix()
@@ -63,8 +63,7 @@ export async function processDriver(options: ProcessDriverOptions): Promise<Driv
     async make(spec) {
       const bundle = await findBundle(spec)
       const dir = await makeDir(root)
-      const isScript = isScriptBundle(bootstrap, bundle)
-      const places = { node, bootstrap, bundle, isScript, io: join(dir, 'io'), tmp: join(dir, 'tmp') }
+      const places = { node, bootstrap, bundle, io: join(dir, 'io'), tmp: join(dir, 'tmp') }
       return makeOf(spec, { root, dir, places, prefix, stdio: shield.stdio, clock })
     },
     close: () => shield[Symbol.dispose](),
@@ -86,9 +85,9 @@ function makeOf(spec: ContainerSpec, { clock, dir, places, prefix, root, stdio }
     async start(_signal, remove) {
       const { logLimit, mode } = spec
       const command = commandOf(spec, places)
-      const child = await spawnChild(command, { mode, logLimit, prefix, stdio, clock, cleanUp: remove })
+      const child = await spawnChild(command, { mode, logLimit, prefix, stdio, clock, dir, cleanUp: remove })
       await record(child, spec.id, root, dir)
-      return runningOf(child, { clock, io: places.io, alone: command.alone })
+      return runningOf(child, clock, places.io)
     },
     remove: async () => void (await Promise.all([removeDir(dir), removeRecord(root, spec.id)])),
   }
@@ -116,17 +115,10 @@ async function spawnChild(command: Command, options: ChildOptions): Promise<Chil
   }
 }
 
-interface Around {
-  readonly clock: Clock
-  /** The folder of its socket. */
-  readonly io: string
-  /** It starts no other processes. */
-  readonly alone: boolean
-}
-
-function runningOf(child: Child, { alone, clock, io }: Around): Running {
+/** `io`: the folder of its socket. */
+function runningOf(child: Child, clock: Clock, io: string): Running {
   const { ended, pid } = child
-  const measurements = measure({ clock, ended, read: usageOf(pid, { alone, clock }) })
+  const measurements = measure({ clock, ended, read: usageOf(pid, clock) })
   return {
     ...child,
     findSocket: (waiting) => awaitSocket(io, waiting),
@@ -143,7 +135,14 @@ function runningOf(child: Child, { alone, clock, io }: Around): Running {
   }
 }
 
-/** The bundle's real folder: Node's permission model grants no paths through links. */
+/** What is above a bundle in this folder is no part of it: Node would take the package.json of a project around it. */
+async function bound(dataDir: string): Promise<void> {
+  await writeFile(join(dataDir, 'package.json'), '{}\n', { flag: 'wx', mode: 0o600 }).catch((error) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+}
+
+/** The bundle's real folder. */
 async function findBundle({ source, workDir }: ContainerSpec): Promise<string> {
   if (source.kind !== 'bundle') throw new DriverError('unsupported', 'the process driver runs bundles only')
   try {
@@ -154,17 +153,6 @@ async function findBundle({ source, workDir }: ContainerSpec): Promise<string> {
   } catch (error) {
     const text = `cannot use the bundle: ${messageOf(error)}`
     throw new DriverError(shortageOf(error) ?? 'bad-spec', text, { cause: error })
-  }
-}
-
-/** Asked of the bootstrap, which goes by it; one that is not ours may not know. */
-function isScriptBundle(bootstrap: string, bundle: string): boolean {
-  try {
-    const { findEntry, isScript } = createRequire(bootstrap)('./entry.cjs')
-    const entry = findEntry(bundle)
-    return entry !== undefined && isScript(entry)
-  } catch {
-    return false
   }
 }
 

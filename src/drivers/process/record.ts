@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { removeDir } from '../socket.ts'
-import { killTree, readStat, untilGone } from '../tree.ts'
+import { killBearers, killTree, readStat, untilGone } from '../tree.ts'
 
 /** What is needed to remove a container whose node has died: a file `<id>.json` that exists as long as it does. */
 export interface ContainerRecord {
@@ -39,7 +39,9 @@ async function end({ pid, startTime, dir }: ContainerRecord, root: string, clock
   if (same()) await untilGone(() => same() && killTree(pid), clock)
   // A record is a file that somebody may have changed: only what can be a container's folder is removed.
   const ours = [root, tmpdir()].includes(dirname(dir)) && /^sl-\w{6}$/.test(basename(dir))
-  if (ours) await removeDir(dir)
+  if (!ours) return
+  await untilGone(() => killBearers(dir), clock)
+  await removeDir(dir)
 }
 
 /** `undefined` for a file that was cut off by the death of its writer. */

@@ -10,21 +10,11 @@ export function measurable(): readonly Metric[] {
     : ['cpu_kernel', 'cpu_total', 'cpu_user', 'disk_read', 'disk_write', 'mem_usage']
 }
 
-export interface UsageOptions {
-  /** It starts no other processes: nobody looks for them. */
-  readonly alone: boolean
-  readonly clock: Clock
-}
-
 /** Reads what the family of a process uses; `undefined` once there is nobody. Sums never fall. */
-export function usageOf(
-  leader: number | undefined,
-  { alone, clock }: UsageOptions,
-): () => Stat['metrics'] | undefined {
+export function usageOf(leader: number | undefined, clock: Clock): () => Stat['metrics'] | undefined {
   let before: (Totals & { readonly at: number }) | undefined
   return () => {
-    const members =
-      leader === undefined ? [] : alone ? [leader] : (family(leader, recentProcesses(clock)) ?? [])
+    const members = leader === undefined ? [] : (family(leader, recentProcesses(clock)) ?? [])
     const used = members.map(usageOfProcess).filter((usage) => usage !== undefined)
     if (used.length === 0) return undefined
     const sum = (name: keyof Usage) => used.reduce((sum, usage) => sum + usage[name], 0)

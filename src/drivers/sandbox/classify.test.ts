@@ -38,7 +38,6 @@ test('what the kernel killed for memory ran out of memory, whatever its first pr
   const error = 'out of memory error'
   assert.deepEqual(of({ exitCode: 137 }, { outOfMemory: true }), {
     status: 'killed',
-    exitCode: 137,
     error,
     oom: true,
   })

@@ -17,7 +17,8 @@ const KILLED = 128 + 9
 export function classify(exit: Exit, { reason, outOfMemory, startedAt }: Verdict): RunResult {
   const { exitCode, signal, complaint } = exit
   const known = { oom: outOfMemory, startedAt }
-  const code = exitCode === undefined || (exitCode === KILLED && reason) ? {} : { exitCode }
+  const stopped = exitCode === KILLED && (reason !== undefined || outOfMemory)
+  const code = exitCode === undefined || stopped ? {} : { exitCode }
   if (outOfMemory) return { ...known, ...code, status: reason ?? 'killed', error: 'out of memory error' }
   if (exitCode === 0) return { ...known, status: 'success', exitCode }
   if (reason) return { ...known, ...code, status: reason }
