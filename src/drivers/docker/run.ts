@@ -38,6 +38,7 @@ export async function startRun(spec: ContainerSpec, options: RunOptions): Promis
     refused.exit = exit
     return detached()
   })
+  const early = refused.exit ? undefined : await findGroup(engine, options)
   const starting = refused.exit ? Promise.resolve(refused.exit) : startContainer(engine, id)
   const output = holdOutput(attachment.stdout, attachment.stderr, {
     limit: spec.logLimit,
@@ -51,7 +52,7 @@ export async function startRun(spec: ContainerSpec, options: RunOptions): Promis
     sawOom: () => measuring.sawOom(),
   })
   const running = awaitRunning(engine, id, life)
-  const measuring = observe(spec, options, life, running)
+  const measuring = observe(spec, options, { life, running, early })
   const started = await life.started.catch(async (error) => {
     await life.stop('cancelled')
     attachment[Symbol.dispose]()
@@ -102,20 +103,40 @@ interface Measuring {
   sawOom(): boolean
 }
 
+/**
+ * Podman has made a container's group before it starts, and does not always see itself that the kernel killed in it:
+ * one that is over at once is over before its group could be looked for later.
+ */
+async function findGroup(
+  engine: Engine,
+  { id, local }: Pick<RunOptions, 'id' | 'local'>,
+): Promise<GroupCounters | undefined> {
+  if (!engine.podman || !local) return undefined
+  const { Pid: pid } = await inspectState(engine, id).catch(() => ({ Pid: 0 }))
+  return pid > 0 ? findCounters(id, pid) : undefined
+}
+
+interface Observed {
+  readonly life: Life
+  readonly running: Promise<number | undefined>
+  /** Found before its start. */
+  readonly early: GroupCounters | undefined
+}
+
 /** Measures a container from its start to its end. */
 function observe(
   spec: ContainerSpec,
   { clock, engine, id, local }: RunOptions,
-  { ended, startedAt }: Life,
-  running: Promise<number | undefined>,
+  { early, life, running }: Observed,
 ): Measuring {
-  let group: GroupCounters | undefined
+  const { ended, startedAt } = life
+  let group = early
   let measurements: Measurements | undefined
   const begin = async () => {
     const pid = await running
     if (pid === undefined) return undefined
     const common = { engine, id, ownNetwork: spec.network !== 'host', clock, ended }
-    group = local ? findCounters(id, pid) : undefined
+    group ??= local ? findCounters(id, pid) : undefined
     measurements = group ? sampleLocally({ ...common, group, pid, startedAt }) : sampleRemotely(common)
     return measurements
   }
