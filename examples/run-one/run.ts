@@ -1,11 +1,10 @@
 // Runs one container and prints what it uses: npm install sluice, then node run.ts
-import { average, type ContainerSpec, parseBytes, processDriver } from 'sluice/drivers'
+import { average, processDriver, type SpecInput } from 'sluice/drivers'
 
 const { signal } = new AbortController()
-const spec: ContainerSpec = {
+const spec: SpecInput = {
   ...{ id: 'primes', mode: 'cold', source: { kind: 'bundle', dir: `${import.meta.dirname}/function` } },
-  ...{ memory: parseBytes('128M'), cpus: 1, pids: 0, tmpfsSize: 0, network: 'none' },
-  ...{ env: {}, labels: {}, startTimeout: 5_000, timeout: 60_000 },
+  ...{ memory: '128M', cpus: 1, timeout: 60_000 },
 }
 
 await using driver = await processDriver({ dataDir: 'data' })

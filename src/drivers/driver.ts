@@ -13,7 +13,7 @@ export interface Driver extends AsyncDisposable {
    * Aborting leaves nothing behind. The caller closes the cookie, whether or not it ran.
    * @throws DriverError
    */
-  prepare(spec: ContainerSpec, signal: AbortSignal): Promise<Cookie>
+  prepare(spec: SpecInput, signal: AbortSignal): Promise<Cookie>
 }
 
 export const DRIVER_NAMES = ['docker', 'sandbox', 'process', 'mock'] as const
@@ -85,46 +85,62 @@ export type Metric = (typeof METRICS)[number]
 /** `hot`: serves many calls over a unix socket. `cold`: serves one, stdin → stdout. */
 export type ContainerMode = 'hot' | 'cold'
 
+/** With all defaults filled in, as adapters get it. */
 export interface ContainerSpec {
   /** Unique; 1–63 of `[A-Za-z0-9_-]`. Names the container in the runtime and in logs. */
   readonly id: string
+  /** @default 'hot' */
   readonly mode: ContainerMode
   readonly source: Source
   /** Argument list. @default the source's own entry */
   readonly command?: readonly string[]
   /** Inside the container. @default the source's own */
   readonly workDir?: string
-  /** The driver adds `FN_LISTENER` to a hot container's. Nothing else of the node's environment is passed on. */
+  /** The driver adds `FN_LISTENER` to a hot container's. Nothing else of the node's environment is passed on. @default {} */
   readonly env: Readonly<Record<string, string>>
+  /** @default {} */
   readonly labels: Readonly<Record<string, string>>
   /** Bytes, swap included; 0 = no limit. */
   readonly memory: number
-  /** CPUs' worth of time; 0 = no limit. */
+  /** CPUs' worth of time. @default 0: no limit */
   readonly cpus: number
   /** Weight against other containers while CPUs are short, 2–262144. @default 1024 */
   readonly cpuShares?: number
-  /** Processes and threads at once; 0 = the driver's default. */
+  /** Processes and threads at once. @default 0: the driver's own limit, 256 */
   readonly pids: number
-  /** Bytes of the private temporary folder; 0 = the driver's default. */
+  /** Bytes of the private temporary folder. @default 0: the driver's own limit, 64 MiB */
   readonly tmpfsSize: number
   /** @default false: its private temporary folder, its socket's folder and its volumes are all it can write. */
   readonly writableRoot?: boolean
   /** `uid` or `uid:gid`, numbers, inside the container. @default '1000:1000' */
   readonly user?: string
+  /** @default 'none' */
   readonly network: Network
   /** Names that the container resolves, besides its own: name → address. */
   readonly extraHosts?: Readonly<Record<string, string>>
   readonly volumes?: readonly Volume[]
   /**
    * Bytes of log (stderr; of a hot container stdout too) that are passed on. What comes later is read and dropped,
-   * after one line that says so. @default no limit
+   * after one line that says so. @default 0: no limit
    */
   readonly logLimit?: number
-  /** Milliseconds from the start of a hot container until its socket must be ready. */
+  /** Milliseconds from the start of a hot container until its socket must be ready. @default 30000 */
   readonly startTimeout: number
-  /** Milliseconds a cold container may run; 0 = no limit. A hot one is stopped by its runner. */
+  /** Milliseconds a cold container may run; a hot one is stopped by its runner. @default 0: no limit */
   readonly timeout: number
 }
+
+/**
+ * What a container is asked for with: its id, what it runs and its memory have to be said (forgotten memory would be
+ * all of the machine's). Of the rest, a field that is left out and one that is 0 mean the same: the default. Sizes
+ * may be texts like `128M`.
+ */
+export type SpecInput = Pick<ContainerSpec, 'id' | 'source'> &
+  Partial<Omit<ContainerSpec, 'id' | 'source' | Size>> &
+  Record<'memory', number | string> &
+  Partial<Record<Size, number | string>>
+
+type Size = 'memory' | 'tmpfsSize' | 'logLimit'
 
 /**
  * `none`: its own loopback only. `outbound`: a network of its own, from which it reaches out as the driver arranges

@@ -112,10 +112,10 @@ export function driverOf(adapter: Adapter): Driver {
   return {
     name,
     capabilities,
-    async prepare(spec, signal) {
+    async prepare(input, signal) {
       signal.throwIfAborted()
       closing.signal.throwIfAborted()
-      checkSpec(name, capabilities, spec)
+      const spec = checkSpec(name, capabilities, input)
       const work = prepare(spec, AbortSignal.any([signal, closing.signal]))
       preparing.add(work)
       return work.finally(() => preparing.delete(work))

@@ -1,6 +1,5 @@
 import { messageOf, SluiceError } from '../../core/errors.ts'
 import { DriverError, type DriverFault } from '../driver.ts'
-import type { ArchivedImage } from './manifest.ts'
 
 /** An image that is not what it must be. */
 export const refuse = (text: string): DriverError => new DriverError('bad-spec', text)
@@ -32,7 +31,7 @@ const SHOWN = 20
 /** For whoever asked for an image that is not there: what is. */
 export function missing(
   ref: string,
-  found: readonly ArchivedImage[],
+  found: readonly { readonly names: readonly string[]; readonly digests: readonly string[] }[],
   broken: readonly string[],
 ): DriverError {
   const names = [

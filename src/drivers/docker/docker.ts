@@ -1,7 +1,7 @@
 import { mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock } from '../../core/clock.ts'
-import type { Random } from '../../core/random.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import { type Random, systemRandom } from '../../core/random.ts'
 import { orUndo } from '../abort.ts'
 import { type ContainerSpec, type Driver, DriverError } from '../driver.ts'
 import { driverOf, type Made } from '../lifecycle.ts'
@@ -31,8 +31,10 @@ export interface DockerDriverOptions {
   readonly tls?: Tls
   /** Folder for what must outlive this process: a sub-folder `docker` is made. Used by one process at a time. */
   readonly dataDir: string
-  readonly clock: Clock
-  readonly random: Random
+  /** @default the system's */
+  readonly clock?: Clock
+  /** @default the system's */
+  readonly random?: Random
   /** What bundles run on. @default none: it runs images only */
   readonly runtime?: RuntimeImage
   /** For registries. @default none */
@@ -49,7 +51,7 @@ export interface DockerDriverOptions {
  * @throws DriverError `unavailable` with one clear line when no engine answers
  */
 export async function dockerDriver(options: DockerDriverOptions): Promise<Driver> {
-  const { clock, dataDir, host, random, runtime, tls } = options
+  const { clock = systemClock, dataDir, host, random = systemRandom, runtime, tls } = options
   await mkdir(join(dataDir, 'docker'), { recursive: true, mode: 0o700 })
   const root = await realpath(join(dataDir, 'docker'))
   const owner = ownerOf(root)

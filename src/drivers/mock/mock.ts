@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type Clock, sleep } from '../../core/clock.ts'
-import type { Random } from '../../core/random.ts'
+import { type Clock, sleep, systemClock } from '../../core/clock.ts'
+import { type Random, systemRandom } from '../../core/random.ts'
 import {
   BOUNDARIES,
   type Capabilities,
@@ -30,9 +30,10 @@ import { type Measurements, measure } from '../measurements.ts'
 import { makeShortDir, type PinnedSocket } from '../socket.ts'
 
 export interface MockOptions {
-  readonly clock: Clock
-  /** Passed to every latency, so that a seed decides them all. */
-  readonly random: Random
+  /** @default the system's */
+  readonly clock?: Clock
+  /** Passed to every latency, so that a seed decides them all. @default the system's */
+  readonly random?: Random
   /** Milliseconds a container takes to prepare. @default 0 */
   readonly prepareMs?: Latency
   /** Milliseconds a container takes to become ready. @default 0 */
@@ -79,10 +80,10 @@ const CAPABILITIES: Capabilities = {
  * A driver without containers: its calls take as long and answer as told, over real unix sockets.
  * For tests, demonstrations and rehearsals of load.
  */
-export function mockDriver(options: MockOptions): Driver {
-  const { clock, random, prepareMs = 0, startMs = 0, failEvery } = options
+export function mockDriver(options: MockOptions = {}): Driver {
+  const { clock = systemClock, random = systemRandom, prepareMs = 0, startMs = 0, failEvery } = options
   const sockets = makeSockets()
-  const calls = serveCalls(options)
+  const calls = serveCalls({ ...options, clock, random })
   let runs = 0
 
   return driverOf({
@@ -97,7 +98,7 @@ export function mockDriver(options: MockOptions): Driver {
           if (failEvery && runs % failEvery === 0) throw new DriverError('unavailable', 'Mocker error! Bad.')
           const startedAt = clock.now()
           await sleep(clock, latency(startMs, random), signal)
-          return new MockContainer(spec, startedAt, { ...options, calls, sockets })
+          return new MockContainer(spec, startedAt, { clock, random, calls, sockets })
         },
         async remove() {},
       }
@@ -118,7 +119,7 @@ interface Calls {
   readonly owners: WeakMap<Socket, MockContainer>
 }
 
-function serveCalls({ clock, random, callMs = 0, answer = echo }: MockOptions): Calls {
+function serveCalls({ clock, random, callMs = 0, answer = echo }: MockOptions & Chance): Calls {
   const owners = new WeakMap<Socket, MockContainer>()
   const server = createHttpServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 })
   server.on('request', (req, res) => {
@@ -172,7 +173,12 @@ function makeSockets(): Sockets {
   }
 }
 
-interface Shared extends Pick<MockOptions, 'clock' | 'random'> {
+interface Chance {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+interface Shared extends Chance {
   readonly calls: Calls
   readonly sockets: Sockets
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { Clock } from '../../core/clock.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
 import type { ImageFolder } from '../archive/archive.ts'
 import { type CgroupTree, openCgroups } from '../cgroup/cgroup.ts'
 import { findCoreLimit } from '../core-limit.ts'
@@ -23,7 +23,8 @@ import { openUsers } from './users.ts'
 export interface SandboxDriverOptions {
   /** Folder for what must outlive this process: a sub-folder `sandbox` is made. Used by one process at a time. */
   readonly dataDir: string
-  readonly clock: Clock
+  /** @default the system's */
+  readonly clock?: Clock
   /** What bundles run on. @default none: it runs no bundles */
   readonly runtime?: SandboxRuntime
   /** @default none: it runs no images */
@@ -82,7 +83,7 @@ async function openMachine(
   parts: Parts,
   undo: AsyncDisposableStack,
 ): Promise<{ machine: Machine; unconnected: string | undefined; coreLimited: boolean }> {
-  const { clock, runtime, images, reach = {} } = options
+  const { clock = systemClock, runtime, images, reach = {} } = options
   checkReach(reach)
   const bwrap = parts.findBubblewrap()
   if (bwrap === undefined)
