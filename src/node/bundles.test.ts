@@ -134,9 +134,14 @@ test('a fetch that hangs ends with its signal, for each who waits by itself, and
 test('a store that never answers holds nobody beyond the signal', async () => {
   await using temp = await tempDir()
   const store = storeOf({})
-  store.get = () => new Promise(() => {})
+  let asked = false
+  store.get = () => {
+    asked = true
+    return new Promise(() => {})
+  }
   const ending = new AbortController()
   const opening = cacheOf(temp.path, store).open('a'.repeat(64), ending.signal)
+  await until('the store is asked', () => asked)
   ending.abort(new Error('enough'))
   await assert.rejects(opening, { message: 'enough' })
 })
