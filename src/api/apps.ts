@@ -1,11 +1,11 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { SluiceError } from '../core/errors.ts'
 import type { App } from '../core/words.ts'
 import { checkAnnotations, withoutEndpoints } from './annotations.ts'
+import { serveById } from './by-id.ts'
 import { byteLength, check } from './check.ts'
 import { checkConfig } from './config.ts'
-import { type ApiOptions, type ById, NO_HEAD, notFound, timeOf } from './context.ts'
+import { type ApiOptions, NO_HEAD, timeOf } from './context.ts'
 import { type Body, readBody, text, texts, time, values } from './json.ts'
 import { listOf, pageOf, queryOf } from './listing.ts'
 import { mergeKeys, unlessEmpty } from './merge.ts'
@@ -40,35 +40,15 @@ export function serveApps(fastify: FastifyInstance, { store, clock, makeId }: Ap
     return listOf(apps.map(showApp), page)
   })
 
-  fastify.get<ById>('/apps/:id', NO_HEAD, async ({ params: { id } }) => {
-    const app = await store.apps.get(id)
-    if (!app) throw notFound('App', id)
-    return showApp(app)
-  })
-
-  fastify.put<ById>('/apps/:id', async (request) => {
-    const { id } = request.params
-    const body = readBody(request.body, FIELDS)
-    check(
-      !body.id || body.id === id,
-      'App ID in path does not match ID in body',
-      'app id',
-      `equal the path's ${id} or be left out`,
-      body.id,
-    )
-    const app = await store.apps.update(id, (current) => {
-      refuseRename(current, body)
-      const merged = mergeApp(current, body)
-      checkApp(merged)
-      return isDeepStrictEqual(merged, current) ? undefined : { ...merged, updated_at: timeOf(clock) }
-    })
-    if (!app) throw notFound('App', id)
-    return showApp(app)
-  })
-
-  fastify.delete<ById>('/apps/:id', async ({ params: { id } }, reply) => {
-    if (!(await store.apps.remove(id))) throw notFound('App', id)
-    return reply.code(204).send()
+  serveById(fastify, clock, {
+    path: '/apps',
+    thing: 'App',
+    fields: FIELDS,
+    rows: store.apps,
+    otherId: 'App ID in path does not match ID in body',
+    merge: mergeApp,
+    check: checkApp,
+    show: showApp,
   })
 }
 
@@ -83,12 +63,15 @@ const newApp = (body: AppBody, id: string, now: string): App => ({
   updated_at: now,
 })
 
-const mergeApp = (app: App, body: AppBody): App => ({
-  ...app,
-  config: mergeKeys(app.config, body.config),
-  annotations: mergeKeys(app.annotations, withoutEndpoints(body.annotations)),
-  syslog_url: body.syslog_url ?? app.syslog_url,
-})
+function mergeApp(app: App, body: AppBody): App {
+  refuseRename(app, body)
+  return {
+    ...app,
+    config: mergeKeys(app.config, body.config),
+    annotations: mergeKeys(app.annotations, withoutEndpoints(body.annotations)),
+    syslog_url: body.syslog_url ?? app.syslog_url,
+  }
+}
 
 function refuseRename({ name }: App, body: AppBody): void {
   if (body.name && body.name !== name)

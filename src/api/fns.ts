@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { FN_LIMITS, type Fn } from '../core/words.ts'
 import { checkAnnotations, INVOKE_ENDPOINT, withoutEndpoints } from './annotations.ts'
+import { serveById } from './by-id.ts'
 import { byteLength, check } from './check.ts'
 import { checkConfig } from './config.ts'
-import { type ApiOptions, type ById, NO_HEAD, notFound, timeOf } from './context.ts'
+import { type ApiOptions, NO_HEAD, notFound, timeOf } from './context.ts'
 import { baseOf, invokeEndpoint } from './endpoints.ts'
 import { type Body, count, readBody, text, texts, time, values, whole } from './json.ts'
 import { MAX_IMAGE } from './lengths.ts'
@@ -59,35 +59,15 @@ export function serveFns(fastify: FastifyInstance, options: ApiOptions): void {
     )
   })
 
-  fastify.get<ById>('/fns/:id', NO_HEAD, async (request) => {
-    const { id } = request.params
-    const fn = await store.fns.get(id)
-    if (!fn) throw notFound('Fn', id)
-    return showFn(fn, baseOf(request, publicUrl))
-  })
-
-  fastify.put<ById>('/fns/:id', async (request) => {
-    const { id } = request.params
-    const body = readBody(request.body, FIELDS)
-    check(
-      !body.id || body.id === id,
-      'Fn ID in path does not match that in body',
-      'fn id',
-      `equal the path's ${id} or be left out`,
-      body.id,
-    )
-    const fn = await store.fns.update(id, (current) => {
-      const merged = mergeFn(current, body)
-      checkFn(merged)
-      return isDeepStrictEqual(merged, current) ? undefined : { ...merged, updated_at: timeOf(clock) }
-    })
-    if (!fn) throw notFound('Fn', id)
-    return showFn(fn, baseOf(request, publicUrl))
-  })
-
-  fastify.delete<ById>('/fns/:id', async ({ params: { id } }, reply) => {
-    if (!(await store.fns.remove(id))) throw notFound('Fn', id)
-    return reply.code(204).send()
+  serveById(fastify, clock, {
+    path: '/fns',
+    thing: 'Fn',
+    fields: FIELDS,
+    rows: store.fns,
+    otherId: 'Fn ID in path does not match that in body',
+    merge: mergeFn,
+    check: checkFn,
+    show: (fn, request) => showFn(fn, baseOf(request, publicUrl)),
   })
 }
 

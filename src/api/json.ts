@@ -7,7 +7,7 @@ export interface Reader<T> {
   read(value: unknown): T | undefined
 }
 
-type Fields = Readonly<Record<string, Reader<unknown>>>
+export type Fields = Readonly<Record<string, Reader<unknown>>>
 
 /** The fields that were given: neither absent nor null. */
 export type Body<F extends Fields> = {

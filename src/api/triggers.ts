@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { faultOfSource } from '../core/routes.ts'
 import type { Trigger } from '../core/words.ts'
 import { checkAnnotations, HTTP_ENDPOINT, withoutEndpoints } from './annotations.ts'
+import { serveById } from './by-id.ts'
 import { byteLength, check } from './check.ts'
-import { type ApiOptions, type ById, NO_HEAD, notFound, timeOf } from './context.ts'
+import { type ApiOptions, NO_HEAD, notFound, timeOf } from './context.ts'
 import { baseOf, httpEndpoint } from './endpoints.ts'
 import { type Body, readBody, text, time, values } from './json.ts'
 import { MAX_SOURCE } from './lengths.ts'
@@ -54,35 +54,15 @@ export function serveTriggers(fastify: FastifyInstance, options: ApiOptions): vo
     return listOf(triggers.map(await shower(request, appId)), page)
   })
 
-  fastify.get<ById>('/triggers/:id', NO_HEAD, async (request) => {
-    const { id } = request.params
-    const trigger = await store.triggers.get(id)
-    if (!trigger) throw notFound('Trigger', id)
-    return (await shower(request, trigger.app_id))(trigger)
-  })
-
-  fastify.put<ById>('/triggers/:id', async (request) => {
-    const { id } = request.params
-    const body = readBody(request.body, FIELDS)
-    check(
-      !body.id || body.id === id,
-      'ID in path does not match ID in body',
-      'trigger id',
-      `equal the path's ${id} or be left out`,
-      body.id,
-    )
-    const trigger = await store.triggers.update(id, (current) => {
-      const merged = mergeTrigger(current, body)
-      checkTrigger(merged)
-      return isDeepStrictEqual(merged, current) ? undefined : { ...merged, updated_at: timeOf(clock) }
-    })
-    if (!trigger) throw notFound('Trigger', id)
-    return (await shower(request, trigger.app_id))(trigger)
-  })
-
-  fastify.delete<ById>('/triggers/:id', async ({ params: { id } }, reply) => {
-    if (!(await store.triggers.remove(id))) throw notFound('Trigger', id)
-    return reply.code(204).send()
+  serveById(fastify, clock, {
+    path: '/triggers',
+    thing: 'Trigger',
+    fields: FIELDS,
+    rows: store.triggers,
+    otherId: 'ID in path does not match ID in body',
+    merge: mergeTrigger,
+    check: checkTrigger,
+    show: async (trigger, request) => (await shower(request, trigger.app_id))(trigger),
   })
 
   // The slash before the source is a separator: a source of "/x" is asked for with "//x".
