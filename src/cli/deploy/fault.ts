@@ -35,7 +35,7 @@ export async function explainFault(fault: Fault, where: Where): Promise<SluiceEr
   const at = line === undefined ? file : `${file}:${line}`
   const name = fault.name === 'Error' ? '' : `${fault.name}: `
   return new SluiceError('invalid', `${at}: ${name}${message}`, {
-    detail: [excerpt?.trim(), hint].filter(Boolean).join(' · ') || undefined,
+    detail: [excerpt?.replace(/\s+/g, ' ').trim(), hint].filter(Boolean).join(' · ') || undefined,
   })
 }
 
