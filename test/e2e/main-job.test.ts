@@ -19,8 +19,9 @@ async function deploy(
   server: Role,
   folder: string,
   env: Record<string, string> = {},
+  flags: readonly string[] = [],
 ): Promise<{ url: string; triggers: { url: string }[] }> {
-  const args = ['deploy', '--app', 'myapp', '--json', folder]
+  const args = ['deploy', '--app', 'myapp', '--json', ...flags, folder]
   const { code, stdout, stderr } = await sluice(args, { env: { FN_API_URL: server.ready.url, ...env } })
   assert.equal(code, 0, stderr)
   return JSON.parse(stdout)
@@ -80,7 +81,7 @@ test('a function that crashes at start tells why, and runs once it is mended', a
   await sluice(['init', 'crash'], { cwd: temp.path })
   const good = await readFile(join(dir, 'func.ts'), 'utf8')
   await writeFile(join(dir, 'func.ts'), `console.error('no database here'); process.exit(7)\n${good}`)
-  const { url } = await deploy(server, dir)
+  const { url } = await deploy(server, dir, {}, ['--no-check'])
   const reply = await fetch(url, { method: 'POST' })
   assert.equal(reply.status, 502)
   const { message, detail } = (await reply.json()) as { message: string; detail: string }
@@ -128,7 +129,10 @@ test('a port or a data folder in use is one clear line', async () => {
   const args = ['start', '--driver', 'process', '--port', port, '--admin-port', '0']
   const busyPort = await sluice([...args, '--data-dir', join(temp.path, 'other')])
   assert.notEqual(busyPort.code, 0)
-  assert.match(busyPort.stderr, new RegExp(`^sluice: 127\\.0\\.0\\.1:${port} is already in use\n$`))
+  assert.match(
+    busyPort.stderr,
+    new RegExp(`^sluice: 127\\.0\\.0\\.1:${port} is already in use: choose another with --port\n$`),
+  )
   const busyDir = await sluice([...START, '--data-dir', join(temp.path, 'state')])
   assert.notEqual(busyDir.code, 0)
   assert.match(busyDir.stderr, /^sluice: data folder .* is in use by another process\n$/)

@@ -227,5 +227,5 @@ class Stage {
 }
 
 const round = (ms: number) => Math.round(ms * 100) / 100
-const oneLine = (text: string) => text.replaceAll('\n', ' ').slice(0, 60)
+const oneLine = (text: string) => text.replaceAll('\n', ' ').slice(0, 30)
 const share = (part: number, whole: number) => `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`
