@@ -50,7 +50,7 @@ const codesOf = (error, depth = 0) =>
 /** @param {string} entry */
 async function load(entry) {
   net.Server.prototype.listen = () => end({ found: 'server' })
-  process.on('exit', () => end({ found: 'nothing' })) // nothing is left to do, or it ended itself
+  process.on('exit', (code) => end({ found: 'nothing', code })) // nothing is left to do, or it ended itself
   /** @type {any} */
   let exported
   try {

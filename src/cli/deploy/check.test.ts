@@ -102,6 +102,11 @@ for (const [what, files, expected] of [
     /^func\.ts exports no function as default \| write "export default/,
   ],
   ['a default export that is no function', { 'func.ts': 'export default 7' }, /exports no function/],
+  [
+    'a program that ends itself in failure',
+    { 'func.mjs': `process.exit(7)\n${HANDLER}` },
+    /^func\.mjs ended with exit code 7 while it was loaded \|/,
+  ],
   ['a program that ends itself', { 'func.js': 'process.exit(0)' }, /exports no function/],
 ] as const)
   test(`${what} is refused with its place`, async () => {

@@ -45,13 +45,14 @@ export async function checkProgram(given: CheckOptions): Promise<string | undefi
       return `${entry} could not be checked, since it needs more than the check allows while it loads: ${message}`
     throw await explainFault(finding.error, options)
   }
-  if (finding.found === 'nothing') throw withoutHandler(options)
+  if (finding.found === 'nothing') throw finding.code ? ended(options, finding.code) : withoutHandler(options)
   if (finding.found === 'late') throw tooSlow(options)
   return undefined
 }
 
 type Finding =
-  | { readonly found: 'handler' | 'server' | 'program' | 'nothing' | 'late' }
+  | { readonly found: 'handler' | 'server' | 'program' | 'late' }
+  | { readonly found: 'nothing'; readonly code?: number }
   | { readonly error: Fault }
 
 async function checkSyntax(options: CheckOptions): Promise<Finding> {
@@ -151,6 +152,11 @@ const withoutHandler = ({ entry, format }: CheckOptions) =>
       format === 'http-stream'
         ? 'write "export default (request) => …"; a web server that listens on PORT takes "format: port" in func.yaml'
         : 'write "export default (request) => …"',
+  })
+
+const ended = ({ entry }: CheckOptions, code: number) =>
+  new SluiceError('invalid', `${entry} ended with exit code ${code} while it was loaded`, {
+    detail: 'see what it asks for at its top level; --no-check deploys it as it is',
   })
 
 const tooSlow = ({ entry, limit = LIMIT }: CheckOptions) =>
