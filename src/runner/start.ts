@@ -79,7 +79,7 @@ export async function startContainer(
     let live: LiveContainer | undefined
     const stdout = isPiped(fn) ? undefined : container.stdout
     const shared = order.definition.concurrency > 1
-    const output = new Output(stdout, container.stderr, (text, stream) =>
+    const output = new Output(stdout, container.stderr, clock, (text, stream) =>
       sink.write({
         at: clock.wall(),
         app,
@@ -93,9 +93,10 @@ export async function startContainer(
     )
     const connection = connectionTo(container, order.definition, options.maxResponseHeadSize)
     live = new LiveContainer(container, cookie, output, connection, clock)
-    void container.ended.then(({ status, exitCode }) =>
-      log.debug({ ...fields, status, exit_code: exitCode }, 'container ended'),
-    )
+    void container.ended.then(({ status, exitCode }) => {
+      output.end()
+      log.debug({ ...fields, status, exit_code: exitCode }, 'container ended')
+    })
     return live
   } catch (error) {
     await cookie?.[Symbol.asyncDispose]()
