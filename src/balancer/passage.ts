@@ -112,7 +112,9 @@ export class Passage implements ClientListener, Attempter {
     if (!this.#call || !signals) return
     const { functions, stats } = this.#plane
     const resolved = signals.function
-    if (resolved?.source !== undefined) functions.learn(this.#target, resolved.source, resolved.id)
+    // Placed by its function: nothing is left to learn.
+    if (resolved?.source !== undefined && resolved.id !== this.#call.key)
+      functions.learn(this.#target, resolved.source, resolved.id)
     const name = this.#dispatch.at?.name ?? ''
     stats.record(name, resolved?.id ?? this.#call.key, signals.wait && totalWait(signals.wait))
   }
