@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Clock } from '../../core/clock.ts'
+import { type Clock, sleep } from '../../core/clock.ts'
 import type { GroupCounters } from '../cgroup/cgroup.ts'
 import type { ContainerSpec } from '../driver.ts'
 import { awaitSocketInside } from '../io.ts'
@@ -116,6 +116,21 @@ async function findGroup(
   return pid > 0 ? findCounters(id, pid) : undefined
 }
 
+/** Milliseconds between two looks, and how many there are from the start on. */
+const LOOK = 20
+const LOOKS = 100
+
+/**
+ * What the kernel counted goes with the group, sometimes before the end of the output is here: one that is over soon
+ * is looked at more often than its samples are taken.
+ */
+async function watchClosely(group: GroupCounters, clock: Clock, ended: Promise<unknown>): Promise<void> {
+  const over = new AbortController()
+  void ended.then(() => over.abort())
+  for (let look = 0; look < LOOKS && group.oomKills() === 0 && !over.signal.aborted; look++)
+    await sleep(clock, LOOK, over.signal).catch(() => {})
+}
+
 interface Observed {
   readonly life: Life
   readonly running: Promise<number | undefined>
@@ -131,6 +146,7 @@ function observe(
 ): Measuring {
   const { ended, startedAt } = life
   let group = early
+  if (early) void watchClosely(early, clock, ended)
   let measurements: Measurements | undefined
   const begin = async () => {
     const pid = await running
