@@ -143,9 +143,16 @@ async function openMachine(
   listen: Address,
 ): Promise<Machine> {
   const { clock } = world
-  const database = undo.use(await sqliteDatabase({ file: storeFile(settings), clock }))
-  const store = sqlStore(database)
+  // The database opens in a thread of its own, meanwhile.
+  const opening = sqliteDatabase({ file: storeFile(settings), clock })
+  undo.defer(() =>
+    opening.then(
+      (database) => database[Symbol.asyncDispose](),
+      () => {},
+    ),
+  )
   const driver = undo.use(await openDriver({ ...settings, exposed: !isLoopback(listen.host) }, world))
+  const store = sqlStore(await opening)
   const bundles = new BundleCache({
     dir: join(settings.dataDir, 'bundles'),
     store: store.bundles,
