@@ -58,12 +58,20 @@ export const coldStart: Benchmark = {
       { name: 'process', start: (program) => startDriven(byProcess, program), rest: 0 },
       { name: 'sandbox', start: (program) => startDriven(sandbox, program), rest: 50 },
     ]
-    const { fdk, typescript, c } = programs
+    const { fdk, typescript, handler, c } = programs
     const rows: Row[] = []
-    for (const program of [fdk, typescript, c]) {
+    for (const program of [fdk, typescript, handler, c]) {
       const times = await race(program, contenders)
       rows.push(compare(program, times, 'process', 'plain spawn', program === c ? undefined : 1.3))
-      rows.push(compare(program, times, 'sandbox', 'plain spawn', program === fdk ? 1.25 : undefined))
+      rows.push(
+        compare(
+          program,
+          times,
+          'sandbox',
+          'plain spawn',
+          program === c || program === typescript ? undefined : 1.15,
+        ),
+      )
     }
     const host = engineHost()
     if (host !== undefined) rows.push(...(await onDocker(host, folder.path, { fdk, c })))

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -20,13 +20,27 @@ export interface Programs {
   /** An unmodified program on the Node FDK. */
   readonly fdk: Program
   readonly typescript: Program
+  /** A handler, and for the baseline what somebody writes and starts without Sluice: `node server.js`. */
+  readonly handler: Program
   /** Static C: its start costs next to nothing but the container. */
   readonly c: Program
 }
 
+const HANDLER = "module.exports = () => 'hello'\n"
+const SERVER = `require('node:module').enableCompileCache()
+require('node:http')
+  .createServer((_, res) => res.end('hello'))
+  .listen(process.env.FN_LISTENER.slice('unix:'.length))
+`
+
 /** Makes the bundles in `dir`, readable for every user. Needs a C compiler. */
 export function makePrograms(dir: string): Programs {
-  const [fdk, typescript, c] = ['fdk', 'ts', 'c'].map((name) => join(dir, name)) as [string, string, string]
+  const [fdk, typescript, c, handler] = ['fdk', 'ts', 'c', 'js'].map((name) => join(dir, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
   cpSync(path('../../examples/hello-fdk'), fdk, { recursive: true })
   mkdirSync(join(fdk, 'node_modules/@fnproject'), { recursive: true })
   cpSync(path('../../node_modules/@fnproject/fdk'), join(fdk, 'node_modules/@fnproject/fdk'), {
@@ -34,6 +48,9 @@ export function makePrograms(dir: string): Programs {
   })
   cpSync(path('../../examples/hello-ts'), typescript, { recursive: true })
   mkdirSync(c, { mode: 0o755 })
+  mkdirSync(handler, { mode: 0o755 })
+  writeFileSync(join(handler, 'func.js'), HANDLER)
+  writeFileSync(join(handler, 'server.js'), SERVER)
   const args = ['-D_GNU_SOURCE', '-static', '-O2', '-o', join(c, 'function'), path('function.c')]
   execFileSync('gcc', args, { stdio: 'inherit' })
   chmodSync(dir, 0o755)
@@ -44,6 +61,11 @@ export function makePrograms(dir: string): Programs {
       name: 'TypeScript handler',
       dir: typescript,
       argv: [process.execPath, bootstrap, typescript],
+    },
+    handler: {
+      name: 'JavaScript handler',
+      dir: handler,
+      argv: [process.execPath, join(handler, 'server.js')],
     },
     c: { name: 'C function', dir: c, file: 'function', argv: [join(c, 'function')] },
   }

@@ -12,7 +12,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Clock, sleep } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { DriverError, type RunResult, StartError, type StopReason } from './driver.ts'
 
@@ -85,7 +85,7 @@ const LAST_POLL = 100
 /** Watches, and polls too: events do not cross every shared folder. */
 async function findSocket(dir: string, clock: Clock, signal: AbortSignal): Promise<PinnedSocket> {
   using changes = watchFolder(dir)
-  for (let wait = FIRST_POLL; ; wait = Math.min(LAST_POLL, wait * 1.5)) {
+  for (let wait = FIRST_POLL; ; wait = Math.min(LAST_POLL, wait * 2)) {
     signal.throwIfAborted()
     const socket = pinSocket(dir)
     if (socket && (await accepts(socket, signal))) return socket
@@ -190,15 +190,13 @@ function watchFolder(dir: string): FolderChanges {
   return {
     async orAfter(ms, clock, signal) {
       if (!changed) {
-        const stop = new AbortController()
-        const timer = sleep(clock, ms, AbortSignal.any([signal, stop.signal])).catch(() =>
-          signal.throwIfAborted(),
-        )
-        const change = new Promise<void>((resolve) => {
-          wake = resolve
-        })
-        await Promise.race([timer, change])
-        stop.abort()
+        // Many times a start: no signal is made for it, and the loop sees by itself when it was aborted.
+        const { promise, resolve } = Promise.withResolvers<void>()
+        wake = resolve
+        using _timer = clock.after(ms, resolve)
+        signal.addEventListener('abort', resolve as () => void)
+        await promise
+        signal.removeEventListener('abort', resolve as () => void)
       }
       changed = false
     },
