@@ -48,8 +48,8 @@ function refuse(head: ClientHead, target: string | undefined, allowed: TokenChec
   if (asksUpgrade(head))
     return new SluiceError('unsupported', undefined, { detail: `Upgrade: ${head.field('upgrade')}` })
   const coding = head.field('transfer-encoding')
-  // The field ends here, so the node would take what is coded for the body.
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+  // The field ends here, so the node would take what is coded for the body. (What does not end in chunked is no request.)
+  if (coding !== undefined && /,\s*chunked\s*$/i.test(coding))
     return new SluiceError('unsupported', undefined, { detail: `Transfer-Encoding: ${coding}` })
   const way = wayOf(target)
   const fault = way === 'call' ? faultOfTarget(target) : undefined

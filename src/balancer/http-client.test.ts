@@ -61,6 +61,8 @@ test('a body that is coded besides being cut into chunks is refused: its node wo
     `POST ${call} HTTP/1.1\r\nHost: h\r\nUser-Agent: t\r\nConnection: close\r\n` +
     `Transfer-Encoding: ${coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n`
   assert.match(await sendRaw(rig.balancer.url, request('gzip, chunked')), /^HTTP\/1\.1 501 .*gzip, chunked/s)
+  for (const coding of ['gzip', 'xchunked', 'chunked, gzip'])
+    assert.match(await sendRaw(rig.balancer.url, request(coding)), /^HTTP\/1\.1 400 /)
   assert.equal(rig.nodes[0]?.seen.length, 0)
   assert.match(await sendRaw(rig.balancer.url, request('Chunked')), /^HTTP\/1\.1 200 /)
 })
