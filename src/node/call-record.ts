@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { SluiceError } from '../core/errors.ts'
 import type { Wait } from '../core/headers.ts'
+import type { Slot } from '../runner/runner.ts'
 import type { StartRecord } from '../runner/start-log.ts'
 import type { Resolved } from './definitions.ts'
 
@@ -36,6 +37,13 @@ export interface RanIn {
   /** Why that container was started; of a hot one too. */
   readonly why: StartRecord['reason'] | undefined
 }
+
+export const ranIn = ({ instance, granted, cold }: Slot): RanIn => ({
+  container: instance.body.id,
+  granted,
+  cold,
+  why: instance.body.why,
+})
 
 /** What came over HTTP, for those who tell of it. */
 export interface HttpFacts {

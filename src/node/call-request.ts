@@ -1,11 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
+import type { Clock } from '../core/clock.ts'
 import type { SluiceError } from '../core/errors.ts'
 import type { CallOrigin } from '../runner/protocols/environment.ts'
 import type { Receiver } from '../runner/protocols/exchange.ts'
+import type { Runner } from '../runner/runner.ts'
 import type { BodyListener } from './body.ts'
-import type { HttpFacts } from './call-record.ts'
-import type { Resolved } from './definitions.ts'
+import type { CallObserver, HttpFacts } from './call-record.ts'
+import type { Definitions, Resolved } from './definitions.ts'
 
 /** One call as it comes in, whoever brings it: HTTP, a queue, a schedule, a test. */
 export interface CallRequest {
@@ -44,4 +46,14 @@ export interface CallReceiver extends Pick<Receiver, 'data' | 'end'> {
   head(status: number, headers: IncomingHttpHeaders, raw: readonly Buffer[]): void
   /** @returns the status that the caller has seen, or `undefined` when there is none to be seen */
   fail(error: SluiceError): number | undefined
+}
+
+/** What all calls of a node share. */
+export interface CallContext {
+  readonly clock: Clock
+  readonly definitions: Definitions
+  readonly runner: Runner
+  readonly observers: readonly CallObserver[]
+  /** Largest body in bytes; 0 = no limit. */
+  readonly maxRequestSize: number
 }

@@ -15,9 +15,9 @@ import type { Fn } from '../core/words.ts'
 import { DriverError } from '../drivers/driver.ts'
 import { Runner } from '../runner/runner.ts'
 import { sqliteStore } from '../store/sqlite/sqlite.ts'
-import { Call, type CallContext } from './call.ts'
+import { Call } from './call.ts'
 import type { CallRecord } from './call-record.ts'
-import type { CallRequest } from './call-request.ts'
+import type { CallContext, CallRequest } from './call-request.ts'
 import { Definitions } from './definitions.ts'
 
 interface Rig {

@@ -1,29 +1,18 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Clock } from '../core/clock.ts'
 import { SluiceError } from '../core/errors.ts'
 import { NO_WAIT, type Wait } from '../core/headers.ts'
-import { faultOfTarget, parseTarget } from '../core/routes.ts'
+import { parseTarget } from '../core/routes.ts'
 import type { Definition } from '../runner/definition.ts'
 import { type CallOrigin, environment2017 } from '../runner/protocols/environment.ts'
 import type { Exchange } from '../runner/protocols/exchange.ts'
-import type { Runner, CallReceiver as RunReceiver, Slot } from '../runner/runner.ts'
-import { FailedStart } from '../runner/start.ts'
+import type { CallReceiver as RunReceiver, Slot } from '../runner/runner.ts'
 import { BEGINNING } from './body.ts'
-import type { BegunCall, CallObserver, CallRecord, CallWatch, HttpFacts, RanIn } from './call-record.ts'
-import type { CallReceiver, CallRequest } from './call-request.ts'
-import type { Definitions, Resolved } from './definitions.ts'
+import { deadlinePassed, explain, notWarm, pathNotFound, tooLarge, waitOf } from './call-errors.ts'
+import { type BegunCall, type CallRecord, type CallWatch, type HttpFacts, ranIn } from './call-record.ts'
+import type { CallContext, CallReceiver, CallRequest } from './call-request.ts'
+import type { Resolved } from './definitions.ts'
 import { httpStatusOf } from './function-headers.ts'
-
-/** What all calls of a node share. */
-export interface CallContext {
-  readonly clock: Clock
-  readonly definitions: Definitions
-  readonly runner: Runner
-  readonly observers: readonly CallObserver[]
-  /** Largest body in bytes; 0 = no limit. */
-  readonly maxRequestSize: number
-}
 
 /**
  * One call: from its path to a function, a slot, an answer and a {@link CallRecord}. It knows nothing of HTTP, and every
@@ -99,14 +88,10 @@ export class Call implements RunReceiver, BegunCall {
     signal?.addEventListener('abort', this.#gone, { once: true })
     const { definitions } = this.#context
     const known = definitions.known(path)
-    if (known) {
-      this.#find(known)
-      return
-    }
-    const target = parseTarget(path)
-    const matched = target && definitions.match(path, target)
-    if (!target) this.fail(pathNotFound(this.#request))
-    else if (matched) this.#find(matched)
+    const target = known ? undefined : parseTarget(path)
+    const found = known ?? (target && definitions.match(path, target))
+    if (found) this.#find(found)
+    else if (!target) this.fail(pathNotFound(this.#request))
     else
       definitions.resolve(path, target).then(
         (resolved) => this.#find(resolved),
@@ -132,10 +117,7 @@ export class Call implements RunReceiver, BegunCall {
     this.#slot = slot
     this.#wait = slot.wait
     this.#dispatched = this.#context.clock.now()
-    if (this.#watches.length > 0) {
-      const ran = ranIn(slot)
-      for (const watch of this.#watches) watch.started?.(this, ran)
-    }
+    for (const watch of this.#watches) watch.started?.(this, ranIn(slot))
   }
 
   head(headers: IncomingHttpHeaders, raw: readonly Buffer[]): void {
@@ -155,7 +137,13 @@ export class Call implements RunReceiver, BegunCall {
   }
 
   fail(error: SluiceError): void {
-    if (!this.#over) this.#end(this.#receiver.fail(error), error)
+    if (this.#over) return
+    const told = explain(error, this.#context.runner, {
+      definition: this.#resolved?.definition,
+      ran: this.ran,
+      left: (this.#request.deadline ?? Infinity) - this.#dispatched,
+    })
+    this.#end(this.#receiver.fail(told), told)
   }
 
   #end(status: number | undefined, error: SluiceError | undefined): void {
@@ -188,8 +176,7 @@ export class Call implements RunReceiver, BegunCall {
       this.fail(deadlinePassed('when the call came'))
       return
     }
-    const { body, awaitBody } = this.#request
-    if (!body || !awaitBody) {
+    if (!this.#request.body || !this.#request.awaitBody) {
       this.#seek(resolved)
       return
     }
@@ -212,7 +199,7 @@ export class Call implements RunReceiver, BegunCall {
   /** Why it is refused before its body has come, if it is. */
   #refusal(definition: Definition): SluiceError | undefined {
     const { runner } = this.#context
-    if (this.#request.warmOnly && !runner.hasIdle(definition)) return this.#notWarm(definition)
+    if (this.#request.warmOnly && !runner.hasIdle(definition)) return notWarm(runner.predict(definition))
     return runner.refusal({ definition, arrived: this.arrived, deadline: this.#request.deadline })
   }
 
@@ -221,13 +208,9 @@ export class Call implements RunReceiver, BegunCall {
     const { runner } = this.#context
     const slot = runner.tryAcquire(definition, this.#since)
     if (slot) this.#run(slot)
-    else if (this.#request.warmOnly && !runner.hasIdle(definition)) this.fail(this.#notWarm(definition))
+    else if (this.#request.warmOnly && !runner.hasIdle(definition))
+      this.fail(notWarm(runner.predict(definition)))
     else this.#acquire(resolved)
-  }
-
-  #notWarm(definition: Definition): SluiceError {
-    const retryAfter = this.#context.runner.predict(definition)
-    return new SluiceError('refused', undefined, { detail: 'no idle instance', retryAfter })
   }
 
   #acquire(resolved: Resolved): void {
@@ -290,9 +273,11 @@ export class Call implements RunReceiver, BegunCall {
   }
 
   #origin(resolved: Resolved): CallOrigin {
-    const { path, origin } = this.#request
-    if (origin) return this.#request.origin?.(resolved) as CallOrigin
-    return { method: 'POST', url: `http://localhost${path}`, route: path, params: resolved.params }
+    const { path: route } = this.#request
+    const { params } = resolved
+    return (
+      this.#request.origin?.(resolved) ?? { method: 'POST', url: `http://localhost${route}`, route, params }
+    )
   }
 
   /** What comes is counted, and cut where the limit is; a length that is known is both ahead. */
@@ -304,42 +289,11 @@ export class Call implements RunReceiver, BegunCall {
       this.#bytesIn = known
       return body instanceof Readable ? body : Readable.from([body], { objectMode: false })
     }
-    const stream = body as Readable
     const { maxRequestSize: max } = this.#context
-    stream.on('data', (chunk: Buffer) => {
+    const count = (chunk: Buffer): void => {
       this.#bytesIn += chunk.length
       if (max > 0 && this.#bytesIn > max) this.#exchange?.abort(tooLarge(this.#bytesIn, max))
-    })
-    stream.pause()
-    return stream
+    }
+    return (body as Readable).on('data', count).pause()
   }
-}
-
-export const tooLarge = (length: number, max: number): SluiceError =>
-  new SluiceError('too-large', `Content-Length too large for this server, ${length} > max ${max}`, {
-    detail: `the body must be at most ${max} bytes (FN_MAX_REQUEST_SIZE)`,
-  })
-
-/** Characters of a path that an error repeats. */
-const LONGEST_ECHO = 200
-
-function pathNotFound({ path, http }: CallRequest): SluiceError {
-  const shown = `${http?.method ?? 'POST'} ${(http?.url ?? path).slice(0, LONGEST_ECHO)}`
-  return new SluiceError('path-not-found', `Path not found: ${shown}`, { detail: faultOfTarget(path) })
-}
-
-const deadlinePassed = (when: string) =>
-  new SluiceError('deadline-passed', undefined, { detail: `the caller's Fn-Deadline had passed ${when}` })
-
-const ranIn = ({ instance, granted, cold }: Slot): RanIn => ({
-  container: instance.body.id,
-  granted,
-  cold,
-  why: instance.body.why,
-})
-
-/** A start that failed took its own time, anything else was the queue. */
-function waitOf(error: unknown, arrived: number, now: number): Wait {
-  if (error instanceof FailedStart) return error.waitOf(arrived, now)
-  return { queue: now - arrived, start: 0, fetch: 0 }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { SluiceError } from '../core/errors.ts'
-import { tooLarge } from './call.ts'
+import { tooLarge } from './call-errors.ts'
 import { Reply, type ReplyContext } from './reply.ts'
 
 export interface InvokeContext extends ReplyContext {

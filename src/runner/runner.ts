@@ -130,6 +130,11 @@ export class Runner implements AsyncDisposable {
     return this.#scheduler.pool(fnId)?.idle ?? 0
   }
 
+  /** Calls of a function that run. */
+  running(fnId: string): number {
+    return this.#scheduler.pool(fnId)?.running ?? 0
+  }
+
   /** Containers and calls by function. */
   *pools(): Generator<{
     readonly definition: Definition

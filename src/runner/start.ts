@@ -181,12 +181,21 @@ export class FailedStart extends SluiceError {
   }
 }
 
+/** What Node and Python say when a program asks for what it did not bring. */
+function missingPackage(output: string): string | undefined {
+  const [, ofNode, ofPython] =
+    /Cannot find (?:package|module) '([^'./][^']*)'|No module named '([^']+)'/.exec(output) ?? []
+  const name = ofNode ?? ofPython
+  return name && `the package "${name}" is missing: add it to the function's dependencies and deploy again`
+}
+
 /** Why no container could be started, in the words of the wire (api-v2 §7). */
 export function startFailure(error: unknown): SluiceError {
   if (error instanceof StartError) {
     const code = error.fault === 'timeout' ? 'init-timeout' : 'init-failed'
     const output = error.output.trimEnd()
-    const detail = output === '' ? error.message : `${error.message}; its last output:\n${output}`
+    const why = [missingPackage(output), error.message].filter((text) => text !== undefined).join('; ')
+    const detail = output === '' ? why : `${why}; its last output:\n${output}`
     return new SluiceError(code, undefined, { cause: error, detail })
   }
   const shortage = shortageOf(error)

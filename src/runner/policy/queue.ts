@@ -85,7 +85,9 @@ export class Queue<D extends Workload, B> {
       this.#late(
         ticket,
         deadline < latest
-          ? new SluiceError('timed-out', undefined, { detail: 'the deadline passed before a slot was free' })
+          ? new SluiceError('deadline-passed', undefined, {
+              detail: "the caller's Fn-Deadline had passed before a slot was free",
+            })
           : new SluiceError('busy', undefined, {
               detail: `waited max_wait = ${maxWait / 1_000} s for a slot`,
             }),

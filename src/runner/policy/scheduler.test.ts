@@ -308,7 +308,7 @@ test('a deadline of the caller counts as max_wait does', () => {
   const other = makeWorkload({ key: 'other' })
   const late = rig.call(other, 1_000, rig.clock.now() + 500)
   rig.clock.advance(500)
-  assert.equal(late.error?.code, 'timed-out')
+  assert.equal(late.error?.code, 'deadline-passed')
 })
 
 test('nothing is refused by a prediction before the first start was seen', () => {
