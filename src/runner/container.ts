@@ -1,4 +1,5 @@
 import { type Clock, limit } from '../core/clock.ts'
+import { SluiceError, shortageOf } from '../core/errors.ts'
 import type { Container, Cookie, RunResult, StopReason } from '../drivers/driver.ts'
 import type { Output } from './output.ts'
 import type { StartReason } from './policy/past.ts'
@@ -70,6 +71,22 @@ export class LiveContainer {
   async wake(): Promise<void> {
     using soon = limit(this.#clock, PAUSE_LIMIT)
     await this.#container.resume(soon.signal)
+  }
+
+  /** Adds to a lost connection how the container ended, once that is known. */
+  async explain(error: SluiceError): Promise<SluiceError> {
+    const shortage = shortageOf(error)
+    if (shortage) return new SluiceError(shortage, undefined, { cause: error }) // its connection was not even opened
+    const late = new Promise<undefined>((resolve) => this.#clock.after(1_000, () => resolve(undefined)))
+    const result = await Promise.race([this.ended, late])
+    const why = !result
+      ? 'the function dropped its connection'
+      : result.oom
+        ? 'container out of memory, you may want to raise fn.memory for this function'
+        : (result.error ?? `the container ended with status ${result.status}`)
+    const tail = this.output.tail.trimEnd()
+    const detail = tail === '' ? why : `${why}; its last output:\n${tail}`
+    return new SluiceError(error.code, error.message, { cause: error.cause, detail })
   }
 
   /** Takes the container away, once. Its connections are cut. */

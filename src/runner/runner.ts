@@ -1,17 +1,16 @@
-import type { Readable } from 'node:stream'
-import { SluiceError, shortageOf } from '../core/errors.ts'
+import { SluiceError } from '../core/errors.ts'
 import type { LiveContainer } from './container.ts'
 import type { Definition } from './definition.ts'
+import { type Call, requestOf } from './function-call.ts'
 import type { Slot as PolicySlot, Ticket } from './policy/call.ts'
 import type { Instance } from './policy/instance.ts'
 import type { PauseRule } from './policy/rest.ts'
 import { Scheduler, type Tally } from './policy/scheduler.ts'
 import type { Start } from './policy/start.ts'
 import type { Resources } from './policy/workload.ts'
-import { type CallOrigin, environment2017 } from './protocols/environment.ts'
-import type { Exchange, FunctionRequest, Receiver } from './protocols/exchange.ts'
+import type { Exchange, Receiver } from './protocols/exchange.ts'
 import { FailedStart, type StartOptions, type StartOrder, startContainer, startFailure } from './start.ts'
-import { StartLog, type StartRecord } from './start-log.ts'
+import { recordOf, StartLog, type StartRecord } from './start-log.ts'
 
 export interface RunnerOptions extends StartOptions {
   /** What all containers together may be promised. */
@@ -32,18 +31,6 @@ export interface RunnerOptions extends StartOptions {
 
 export type { PauseRule }
 export type Slot = PolicySlot<Definition, LiveContainer>
-
-/** One call: what it brings. */
-export interface Call {
-  readonly id: string
-  /** Raw header pairs for the function, without `Fn-Call-Id` and `Fn-Deadline`. */
-  readonly headers: readonly string[]
-  readonly body: Readable | undefined
-  /** Until when the caller wants the answer (ms of the clock). */
-  readonly deadline: number | undefined
-  /** What the caller asked for, in the words of 2017; only some formats ask. */
-  readonly origin: () => CallOrigin
-}
 
 /** A call that asks for a slot. */
 export interface Request {
@@ -215,9 +202,9 @@ export class Runner implements AsyncDisposable {
     if (definition.concurrency === 1) container.begins(call.id)
     this.#calls++
     receiver.started(slot)
-    return container.connection.exchange(this.#request(definition, call), receiver, {
+    return container.connection.exchange(requestOf(definition, call, this.#options), receiver, {
       clock,
-      explain: (error) => this.#explain(error, container),
+      explain: (error) => container.explain(error),
       settled: (verdict) => {
         container.ends()
         this.#scheduler.release(slot, verdict === 'keep' && !container.gone)
@@ -247,22 +234,6 @@ export class Runner implements AsyncDisposable {
     this.#scheduler.close(error)
     await Promise.all(this.#starts.values())
     await Promise.all(this.#ending)
-  }
-
-  #request(definition: Definition, call: Call): FunctionRequest {
-    const { clock, maxResponseSize = 0 } = this.#options
-    const { fn } = definition
-    const left = (call.deadline ?? Infinity) - clock.now()
-    const timeoutMs = Math.max(0, Math.min(fn.timeout * 1_000, left))
-    const deadline = formatDeadline(clock.wall() + timeoutMs)
-    const headers = [...call.headers, 'Fn-Call-Id', call.id, 'Fn-Deadline', deadline]
-    return {
-      headers,
-      body: call.body,
-      timeoutMs,
-      maxResponseSize,
-      environment: () => environment2017({ definition, headers, origin: call.origin() }),
-    }
   }
 
   #start(start: Start<Definition, LiveContainer>): void {
@@ -305,23 +276,7 @@ export class Runner implements AsyncDisposable {
 
   #record(start: Start<Definition, LiveContainer>, order: StartOrder, error?: SluiceError): void {
     const { clock, log } = this.#options
-    const { app, fn } = order.definition
-    const now = clock.now()
-    const { fetched, created } = order
-    const record: StartRecord = {
-      container: order.id,
-      fn: fn.id,
-      fn_name: fn.name,
-      app_name: app.name,
-      at: new Date(clock.wall() - (now - start.began)).toISOString(),
-      reason: start.reason,
-      evicted_for: start.evictedFor,
-      fetch: fetched === undefined ? undefined : round(fetched - start.began),
-      create: fetched === undefined || created === undefined ? undefined : round(created - fetched),
-      ready: created === undefined || error ? undefined : round(now - created),
-      total: round(now - start.began),
-      error: error?.code,
-    }
+    const record = recordOf(start, order, clock, error)
     this.#log.add(record)
     this.#options.onStart?.(record)
     log.debug({ start: record }, error ? 'start failed' : 'container ready')
@@ -351,37 +306,4 @@ export class Runner implements AsyncDisposable {
       },
     )
   }
-
-  /** Adds to a lost connection how the container ended, once that is known; a container that lives on is ended. */
-  async #explain(error: SluiceError, container: LiveContainer): Promise<SluiceError> {
-    const { clock } = this.#options
-    const shortage = shortageOf(error)
-    if (shortage) return new SluiceError(shortage, undefined, { cause: error }) // its connection was not even opened
-    const late = new Promise<undefined>((resolve) => clock.after(1_000, () => resolve(undefined)))
-    const result = await Promise.race([container.ended, late])
-    const why = !result
-      ? 'the function dropped its connection'
-      : result.oom
-        ? 'container out of memory, you may want to raise fn.memory for this function'
-        : (result.error ?? `the container ended with status ${result.status}`)
-    const tail = container.output.tail.trimEnd()
-    const detail = tail === '' ? why : `${why}; its last output:\n${tail}`
-    return new SluiceError(error.code, error.message, { cause: error.cause, detail })
-  }
-}
-
-/** Milliseconds to a hundredth. */
-const round = (ms: number) => Math.round(ms * 100) / 100
-
-let lastSecond = -1
-let lastDeadline = ''
-
-/** RFC 3339 in UTC, whole seconds, truncated. Made once a second: most calls of a second share it. */
-function formatDeadline(ms: number): string {
-  const second = Math.floor(ms / 1_000)
-  if (second !== lastSecond) {
-    lastSecond = second
-    lastDeadline = `${new Date(second * 1_000).toISOString().slice(0, 19)}Z`
-  }
-  return lastDeadline
 }

@@ -1,4 +1,9 @@
+import type { Clock } from '../core/clock.ts'
+import type { SluiceError } from '../core/errors.ts'
+import type { Definition } from './definition.ts'
 import type { StartReason } from './policy/past.ts'
+import type { Start } from './policy/start.ts'
+import type { StartOrder } from './start.ts'
 
 /** Where the time of one start went, and why it was needed. Durations in milliseconds; phases it never reached are absent. */
 export interface StartRecord {
@@ -20,6 +25,35 @@ export interface StartRecord {
   /** The code of what went wrong. */
   readonly error?: string | undefined
 }
+
+/** @param error why the start, which is over, failed */
+export function recordOf(
+  start: Pick<Start<Definition, unknown>, 'began' | 'reason' | 'evictedFor'>,
+  order: StartOrder,
+  clock: Clock,
+  error?: SluiceError,
+): StartRecord {
+  const { app, fn } = order.definition
+  const now = clock.now()
+  const { fetched, created } = order
+  return {
+    container: order.id,
+    fn: fn.id,
+    fn_name: fn.name,
+    app_name: app.name,
+    at: new Date(clock.wall() - (now - start.began)).toISOString(),
+    reason: start.reason,
+    evicted_for: start.evictedFor,
+    fetch: fetched === undefined ? undefined : round(fetched - start.began),
+    create: fetched === undefined || created === undefined ? undefined : round(created - fetched),
+    ready: created === undefined || error ? undefined : round(now - created),
+    total: round(now - start.began),
+    error: error?.code,
+  }
+}
+
+/** Milliseconds to a hundredth. */
+const round = (ms: number) => Math.round(ms * 100) / 100
 
 /** The last starts of a node, newest last. */
 export class StartLog {

@@ -8,14 +8,9 @@ import { seededRandom } from '../../src/core/random.ts'
 import type { Container, Driver } from '../../src/drivers/driver.ts'
 import { type MockOptions, mockDriver } from '../../src/drivers/mock/mock.ts'
 import type { Definition } from '../../src/runner/definition.ts'
+import type { Call } from '../../src/runner/function-call.ts'
 import type { Exchange } from '../../src/runner/protocols/exchange.ts'
-import {
-  type Call,
-  type CallReceiver,
-  Runner,
-  type RunnerOptions,
-  type Slot,
-} from '../../src/runner/runner.ts'
+import { type CallReceiver, Runner, type RunnerOptions, type Slot } from '../../src/runner/runner.ts'
 import type { FakeContainer } from './stdio-rig.ts'
 
 const MIB = 1024 * 1024
