@@ -128,7 +128,6 @@ const LONG = [
   'node/node.test.ts',
   'runner/policy/scheduler.test.ts',
   'runner/policy/scheduler.ts',
-  'runner/protocols/http.test.ts',
   'drivers/sandbox/sandbox.test.ts',
   'store/store.contract.ts',
 ]
