@@ -1,5 +1,5 @@
-// Runs one container and prints what it uses: npm install sluice, then node run.ts
-import { average, processDriver, type SpecInput } from 'sluice/drivers'
+// Runs one container and prints what it uses: npm install @sluice/drivers, then node run.ts
+import { average, processDriver, type SpecInput } from '@sluice/drivers'
 
 const { signal } = new AbortController()
 const spec: SpecInput = {

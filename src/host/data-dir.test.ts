@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { chmodSync, statSync, writeFileSync } from 'node:fs'
+import { findPackageJSON } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { smallDisk } from '../../test/support/small-disk.ts'
 import { tempDir } from '../../test/support/temp.ts'
 import { openDataDir } from './data-dir.ts'
@@ -14,6 +16,14 @@ test('a data folder is made for its owner alone and belongs to one at a time', a
   assert.throws(() => openDataDir(dir), { code: 'data-dir', message: /in use by another process/ })
   first[Symbol.dispose]()
   openDataDir(dir)[Symbol.dispose]()
+})
+
+test('a project around a data folder does not say how the modules in it are read', async () => {
+  await using temp = await tempDir()
+  writeFileSync(join(temp.path, 'package.json'), '{ "type": "commonjs" }')
+  using dir = openDataDir(join(temp.path, '.sluice'))
+  const module = pathToFileURL(join(dir.path, 'bundles', 'digest', 'func.js'))
+  assert.equal(findPackageJSON('.', module), join(dir.path, 'package.json'))
 })
 
 test('a folder that cannot be made is one clear error', async () => {

@@ -1,5 +1,15 @@
-import { accessSync, chmodSync, closeSync, constants, openSync, readFileSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { messageOf, SluiceError } from '../core/errors.ts'
 import { makePath } from './folder.ts'
@@ -25,6 +35,7 @@ export function openDataDir(dir: string): DataDir {
   prepare(path)
   const lock = takeLock(path)
   try {
+    bound(join(path, 'package.json'))
     return { path, token: readToken(join(path, 'token')), [Symbol.dispose]: () => lock.close() }
   } catch (error) {
     lock.close()
@@ -39,6 +50,16 @@ function prepare(path: string): void {
     accessSync(path, constants.W_OK | constants.X_OK)
   } catch (error) {
     throw unusable(path, 'is not writable', error)
+  }
+}
+
+/** Bundles lie below: how Node reads their modules is their own business, and not that of a project around the folder. */
+function bound(file: string): void {
+  if (existsSync(file)) return
+  try {
+    writeFileSync(file, '{}\n', { mode: 0o644 })
+  } catch (error) {
+    throw unusable(dirname(file), 'cannot be written to', error)
   }
 }
 

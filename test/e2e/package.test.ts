@@ -1,31 +1,94 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, symlink } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { environment, installIn, packAll, type Tarballs } from '../support/tarballs.ts'
 import { tempDir } from '../support/temp.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../..')
 const { PATH = '', HOME = '/' } = process.env
 
-let dir: Awaited<ReturnType<typeof tempDir>>
-const command = () => join(dir.path, 'empty/node_modules/.bin/sluice')
-const own = () => join(dir.path, 'empty/node_modules/sluice')
+/** What a user of the drivers alone has no use for. */
+const SERVER = ['fastify', 'kysely', 'pino', 'prom-client', 'commander', '@opentelemetry', 'lru-cache']
 
-/** Packs without a build of before, and installs that into an empty folder. */
+let dir: Awaited<ReturnType<typeof tempDir>>
+let tarballs: Tarballs
+const project = () => join(dir.path, 'project')
+const command = () => join(project(), 'node_modules/.bin/sluice')
+const own = () => join(project(), 'node_modules/sluice')
+
 before(async () => {
   dir = await tempDir()
-  const empty = join(dir.path, 'empty')
-  await mkdir(empty)
-  await run('npm', ['pack', '--silent', '--pack-destination', dir.path], { cwd: ROOT })
-  const [tarball = ''] = (await readdir(dir.path)).filter((name) => name.endsWith('.tgz'))
-  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']
-  await run('npm', ['install', ...quiet, join(dir.path, tarball)], { cwd: empty })
+  tarballs = await packAll(join(dir.path, 'copy'))
+  await installIn(project(), tarballs.sluice, tarballs.drivers)
 })
 after(() => dir[Symbol.asyncDispose]())
+
+/** Runs Node in a project. */
+const node = (cwd: string, ...args: string[]) => run(process.execPath, args, { cwd, env: environment() })
+
+describe('@sluice/drivers, installed in a project of somebody else', () => {
+  let project: string
+  before(async () => {
+    project = join(dir.path, 'drivers')
+    await installIn(project, tarballs.drivers, '@types/node@26')
+  })
+
+  test('nothing of the server is installed', async () => {
+    const installed = await readdir(join(project, 'node_modules'))
+    assert.ok(installed.includes('@sluice'))
+    assert.deepEqual(
+      installed.filter((name) => SERVER.includes(name)),
+      [],
+    )
+  })
+
+  test('the example runs one container and prints its stats', async () => {
+    await cp(join(ROOT, 'examples/run-one'), project, { recursive: true })
+    const { stdout, stderr } = await node(project, 'run.ts')
+    assert.match(stdout, /\{"found":\d{3,}\}/)
+    assert.match(stdout, /status: 'success', exitCode: 0/)
+    assert.match(stdout, /average \{[^}]*mem_usage: \d{6,}/)
+    assert.equal(stderr, '')
+  })
+
+  test('its types are found', async () => {
+    const tsc = join(ROOT, 'node_modules/.bin/tsc')
+    const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'esnext', '--types', 'node']
+    await writeFile(join(project, 'typed.ts'), await readFile(join(ROOT, 'examples/run-one/run.ts')))
+    await run(tsc, [...flags, 'typed.ts'], { cwd: project }).catch(({ stdout }) => assert.fail(stdout))
+  })
+
+  test('its contract proves a driver there, TypeScript too', async () => {
+    await writeFile(
+      join(project, 'own.test.js'),
+      `import { driverContract, processDriver } from '@sluice/drivers'
+       driverContract('own', () => processDriver({ dataDir: 'data' }))`,
+    )
+    const flags = ['--test', '--test-reporter=tap', '--test-name-pattern=default export']
+    const { stdout } = await node(project, ...flags, 'own.test.js').catch(({ stdout }) => assert.fail(stdout))
+    assert.match(stdout, /ok \d+ - a default export in TypeScript is served/)
+    assert.match(stdout, /^# pass 3$/m)
+  })
+})
+
+test('its drivers are those of the other package, and each class is there once', async () => {
+  await writeFile(
+    join(project(), 'same.js'),
+    `import * as own from 'sluice/drivers'
+     import * as drivers from '@sluice/drivers'
+     import { SluiceError } from 'sluice'
+     const all = ['dockerDriver', 'sandboxDriver', 'processDriver', 'mockDriver']
+     console.log(all.every((name) => own[name] === drivers[name] && typeof own[name] === 'function'))
+     console.log(SluiceError === drivers.SluiceError)`,
+  )
+  const { stdout } = await node(project(), 'same.js')
+  assert.equal(stdout, 'true\ntrue\n')
+})
 
 /** A Node that is too old, as a machine has it. */
 const old = PATH.split(delimiter)

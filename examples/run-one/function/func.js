@@ -4,7 +4,7 @@ const isPrime = (number) => {
   return number > 1
 }
 
-module.exports = async (request) => {
+export default async (request) => {
   const { seconds = 2 } = JSON.parse((await request.text()) || '{}')
   let found = 0
   for (let number = 0, end = Date.now() + seconds * 1_000; Date.now() < end; number++)
