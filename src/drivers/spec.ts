@@ -23,6 +23,8 @@ export function checkSpec(driver: DriverName, capabilities: Capabilities, input:
   if (!capabilities.runs.includes(kind))
     throw refuse(`does not run ${kind}s${kind === 'image' ? '; the docker and sandbox drivers do' : ''}`)
   if (!capabilities.modes.includes(spec.mode)) throw refuse(`has no ${spec.mode} containers`)
+  if (capabilities.isolates.includes('network') && !capabilities.networks.includes(spec.network))
+    throw refuse(`gives no network here: ${capabilities.networkMissing ?? spec.network}`)
   const missing = askedOptions(spec).find((option) => !capabilities.options.includes(option))
   if (missing) throw refuse(`does not support ${missing}`)
   return spec

@@ -214,12 +214,14 @@ describe('a node of its own', { skip: canSandbox() }, () => {
       'console.log(JSON.stringify({ ...driver.capabilities, answer: (await call(container)).body }))',
       { user },
     )
-    const { answer, isolates, limits, warnings } = JSON.parse(await text(node.stdout as Readable))
+    const { answer, isolates, limits, networks, warnings } = JSON.parse(await text(node.stdout as Readable))
     assert.equal(answer, 'still here')
     assert.deepEqual(isolates, ['files', 'processes', 'network', 'calls'])
+    assert.deepEqual(networks, ['none', 'host'])
     assert.deepEqual(limits, ['disk'])
     assert.match(warnings.join('\n'), /No control groups can be made here/)
     assert.match(warnings.join('\n'), /Functions run as your user/)
+    assert.match(warnings.join('\n'), /no network here.*: run the node as root\./)
   })
 })
 

@@ -56,7 +56,7 @@ describe('a sandbox on a machine that lacks', { skip: canSandbox() }, () => {
     })
   })
 
-  test('a device for networks it says what the uplink says', async () => {
+  test('a device for networks it says what the uplink says', { skip: onlyRoot }, async () => {
     const fake = join(suite.dataDir, 'slirp4netns')
     await writeFile(fake, '#!/bin/sh\necho "open(/dev/net/tun): No such device" >&2\nexit 1\n', {
       mode: 0o755,

@@ -21,8 +21,9 @@ export interface UplinkTools {
 /** Program → what brings it on Debian. */
 const TOOLS = { slirp4netns: 'slirp4netns', ip: 'iproute2', nsenter: 'util-linux' } as const
 
-/** @returns the tools, or what to install */
+/** @returns the tools, or what is missing: root, since bubblewrap's network belongs to a user of its own, or what to install */
 export function findUplink(): UplinkTools | { readonly missing: string } {
+  if (process.getuid?.() !== 0) return { missing: 'run the node as root' }
   const [slirp, ip, nsenter] = Object.keys(TOOLS).map((name) => findProgram(name))
   if (slirp !== undefined && ip !== undefined && nsenter !== undefined) return { slirp, ip, nsenter }
   const missing = Object.entries(TOOLS).filter(([name]) => findProgram(name) === undefined)
@@ -87,7 +88,6 @@ async function startCarrier(pid: number, options: UplinkOptions): Promise<AsyncD
   const { tools, adopt } = options
   const flags = [
     '--netns-type=path',
-    ...(isRoot() ? [] : [`--userns-path=/proc/${pid}/ns/user`]),
     ...[`--cidr=${OWN_NETWORK}`, '--mtu=65520', '--enable-sandbox', '--enable-seccomp'],
     // The gateway and the resolver that it would offer lead to this machine's loopback.
     ...['--disable-host-loopback', '--disable-dns'],
@@ -113,8 +113,7 @@ async function startCarrier(pid: number, options: UplinkOptions): Promise<AsyncD
 /** Runs lines of `ip -batch` in the network of a process. */
 async function configure(pid: number, lines: readonly string[], options: UplinkOptions): Promise<void> {
   const { tools, clock } = options
-  const owned = isRoot() ? [] : [`--user=/proc/${pid}/ns/user`, '--preserve-credentials']
-  const flags = [...owned, `--net=/proc/${pid}/ns/net`, '--', tools.ip, '-batch', '-']
+  const flags = [`--net=/proc/${pid}/ns/net`, '--', tools.ip, '-batch', '-']
   const { child, ended } = await start(tools.nsenter, flags, options)
   child.stdin?.end(`${lines.join('\n')}\n`)
   try {
@@ -125,8 +124,6 @@ async function configure(pid: number, lines: readonly string[], options: UplinkO
     throw unavailable(error)
   }
 }
-
-const isRoot = (): boolean => process.getuid?.() === 0
 
 interface Program {
   readonly child: ChildProcess
