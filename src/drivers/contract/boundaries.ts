@@ -79,7 +79,9 @@ export function boundaryContract(rig: Rig): void {
       await using abstract = await listen({ path: `\0sl-contract-${process.pid}` })
       const { ask, get } = await probe({ network: 'outbound' })
       const others = (await get<string[]>('interfaces')).filter((name) => name !== 'lo')
-      assert.equal(others.length, 1, 'it has a way out')
+      // An engine that was started without a bridge has none to give.
+      assert.ok(others.length === 1 || rig.driver.name === 'docker', 'it has a way out')
+      assert.ok(others.length <= 1, others.join())
       for (const { to } of [port, abstract])
         assert.equal((await ask('connect', { to })).value, undefined, JSON.stringify(to))
       assert.deepEqual([port.connections(), abstract.connections()], [0, 0])
