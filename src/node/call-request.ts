@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
 import type { Clock } from '../core/clock.ts'
 import type { SluiceError } from '../core/errors.ts'
 import type { CallOrigin } from '../runner/protocols/environment.ts'
-import type { Receiver } from '../runner/protocols/exchange.ts'
+import type { Body, Receiver } from '../runner/protocols/exchange.ts'
 import type { Runner } from '../runner/runner.ts'
 import type { BodyListener } from './body.ts'
 import type { CallObserver, HttpFacts } from './call-record.ts'
@@ -18,7 +17,7 @@ export interface CallRequest {
   readonly arrived?: number
   /** Raw header pairs for the function, now that it is known what the path led to. May be asked twice. */
   headers(resolved: Resolved): string[]
-  readonly body: Readable | Uint8Array | undefined
+  readonly body: Body | undefined
   /** Bytes of the body, where that is known ahead. */
   readonly length?: number | undefined
   /** Tells when so many bytes of the body are here, or all of it. Absent: they are. */

@@ -5,7 +5,7 @@ import { NO_WAIT, type Wait } from '../core/headers.ts'
 import { parseTarget } from '../core/routes.ts'
 import type { Definition } from '../runner/definition.ts'
 import { type CallOrigin, environment2017 } from '../runner/protocols/environment.ts'
-import type { Exchange } from '../runner/protocols/exchange.ts'
+import type { Body, Exchange } from '../runner/protocols/exchange.ts'
 import type { CallReceiver as RunReceiver, Slot } from '../runner/runner.ts'
 import { BEGINNING } from './body.ts'
 import { deadlinePassed, explain, notWarm, pathNotFound, tooLarge, waitOf } from './call-errors.ts'
@@ -281,13 +281,13 @@ export class Call implements RunReceiver, BegunCall {
   }
 
   /** What comes is counted, and cut where the limit is; a length that is known is both ahead. */
-  #input(): Readable | undefined {
+  #input(): Body | undefined {
     const { body, length } = this.#request
     if (body === undefined) return undefined
     const known = body instanceof Readable ? length : body.length
     if (known !== undefined) {
       this.#bytesIn = known
-      return body instanceof Readable ? body : Readable.from([body], { objectMode: false })
+      return wholeOf(body, known) ?? body
     }
     const { maxRequestSize: max } = this.#context
     const count = (chunk: Buffer): void => {
@@ -296,4 +296,10 @@ export class Call implements RunReceiver, BegunCall {
     }
     return (body as Readable).on('data', count).pause()
   }
+}
+
+/** A body of which every byte is here, in one piece; nothing is taken of another. */
+function wholeOf(body: Body, length: number): Uint8Array | undefined {
+  if (!(body instanceof Readable)) return body
+  return body.readableLength === length ? ((body.read(length) as Buffer | null) ?? undefined) : undefined
 }

@@ -1,15 +1,14 @@
-import type { Readable } from 'node:stream'
 import type { Clock } from '../core/clock.ts'
 import type { Definition } from './definition.ts'
 import { type CallOrigin, environment2017 } from './protocols/environment.ts'
-import type { FunctionRequest } from './protocols/exchange.ts'
+import type { Body, FunctionRequest } from './protocols/exchange.ts'
 
 /** One call: what it brings. */
 export interface Call {
   readonly id: string
   /** Raw header pairs for the function, without `Fn-Call-Id` and `Fn-Deadline`. */
   readonly headers: readonly string[]
-  readonly body: Readable | undefined
+  readonly body: Body | undefined
   /** Until when the caller wants the answer (ms of the clock). */
   readonly deadline: number | undefined
   /** What the caller asked for, in the words of 2017; only some formats ask. */

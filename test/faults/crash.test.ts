@@ -92,8 +92,8 @@ function isAlive(pid: number): boolean {
 
 const deaths: readonly [string, string, RegExp][] = [
   ['exit', 'exit', /\b3\b/],
-  ['abort', 'abort', /SIGABRT/],
-  ['kill', 'be killed', /SIGKILL/],
+  ['abort', 'abort', /exit code 134/],
+  ['kill', 'be killed', /exit code 137/],
 ]
 for (const [body, name, cause] of deaths) {
   test(`a function that happens to ${name} during a call fails that call, and the next gets a new process`, async (t) => {

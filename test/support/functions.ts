@@ -72,6 +72,13 @@ export async function call(
   return { status: reply.status, headers: reply.headers, bytes, text: bytes.toString() }
 }
 
+/** Status, message and detail of a call that failed; what names the call names the same one everywhere. */
+export function failureOf({ status, headers, text }: Answer): [number, string, string | undefined] {
+  const { message, detail, call_id: id } = JSON.parse(text)
+  assert.equal(id, headers.get('fn-call-id'))
+  return [status, message, detail]
+}
+
 /** Asks the API for a change. */
 export async function manage<T>(server: Role, method: string, path: string, body: object): Promise<T> {
   const reply = await fetch(`${server.ready.url}/v2/${path}`, { method, body: JSON.stringify(body) })

@@ -4,7 +4,7 @@ import type { RunResult } from '../../drivers/driver.ts'
 import { headersOf } from '../../http1/raw-headers.ts'
 import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings } from './exchange.ts'
 import { Outcome } from './outcome.ts'
-import { Reading } from './reading.ts'
+import { Reading, streamOf } from './reading.ts'
 import { Stdin, type Stdio } from './stdio.ts'
 
 /** Bytes of an answer that are held back until the container's exit code tells whether it is one. */
@@ -61,7 +61,7 @@ class DefaultExchange implements Exchange {
       cut: () => this.#outcome.lose(),
     })
     if (request.body) {
-      this.#body = new Reading(request.body, {
+      this.#body = new Reading(streamOf(request.body), {
         chunk: (chunk) => stdin.write(chunk, () => this.#body?.resume()),
         end: () => stdin.end(),
         cut: () => this.abort(new SluiceError('client-gone')),

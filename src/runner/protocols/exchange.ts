@@ -3,10 +3,14 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
 import type { SluiceError } from '../../core/errors.ts'
 
+/** Of a call: as it comes, or whole. */
+export type Body = Readable | Uint8Array
+
 /** What goes to the function, complete: raw header pairs with `Fn-Call-Id` and `Fn-Deadline` among them. */
 export interface FunctionRequest {
   readonly headers: readonly string[]
-  readonly body: Readable | undefined
+  /** Whole where it is here already: that costs the least on its way. */
+  readonly body: Body | undefined
   /** Milliseconds from dispatch to the last byte of the answer. */
   readonly timeoutMs: number
   /** Largest body of an answer in bytes; 0 = no limit. */

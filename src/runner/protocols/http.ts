@@ -7,7 +7,7 @@ import type { Connection, Exchange, FunctionRequest, Receiver, Surroundings, Ver
 import { answerHeaders, closes } from './http-answer.ts'
 import { promisedLength, requestHead } from './http-request.ts'
 import { Outcome } from './outcome.ts'
-import { Reading } from './reading.ts'
+import { Reading, streamOf } from './reading.ts'
 import { Stdin, type Stdio } from './stdio.ts'
 
 /** Bytes of a body without a length: it is held until its length is known, which the function hears first. */
@@ -142,8 +142,8 @@ class HttpExchange implements Exchange {
     } else if (!body) this.#begin(0)
     else {
       const length = promisedLength(headers)
-      if (length === undefined) this.#hold(body)
-      else this.#stream(body, length)
+      if (length === undefined) this.#hold(streamOf(body))
+      else this.#stream(streamOf(body), length)
     }
   }
 

@@ -1,4 +1,5 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
+import type { Body } from './exchange.ts'
 
 /** Takes what a stream of bytes says. */
 export interface Sink {
@@ -9,6 +10,10 @@ export interface Sink {
   /** It broke off. */
   cut(): void
 }
+
+/** A body for who reads it piece by piece. */
+export const streamOf = (body: Body): Readable =>
+  body instanceof Readable ? body : Readable.from([body], { objectMode: false })
 
 /** One stream being read at the pace of who takes it. Exactly one of `end` and `cut` comes, unless {@link drop} was called. */
 export class Reading {
