@@ -80,19 +80,10 @@ test('every part imports only what the table allows', () => {
   assert.deepEqual(wrong, [])
 })
 
-/** Still to be untangled; a line goes when its circle has gone. */
-const CIRCLES = [
-  'drivers/archive/config.ts drivers/archive/manifest.ts drivers/archive/place.ts drivers/archive/refuse.ts',
-  'runner/policy/call.ts runner/policy/pool.ts runner/policy/start.ts',
-]
-
 test('no files import one another in a circle, not even for types', () => {
   const graph = new Map(sources.map(({ file, imports }) => [file, imports]))
   const found = circlesOf(graph).map((files) => files.sort().join(' '))
-  assert.deepEqual(
-    found.filter((circle) => !CIRCLES.includes(circle)),
-    [],
-  )
+  assert.deepEqual(found, [])
 })
 
 /** The strongly connected parts of a graph that are more than one node (Tarjan 1972). */
@@ -123,23 +114,11 @@ function circlesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
 /** Longer files hide a noun that wants out. */
 const MAX_LINES = 400
 
-/** Still to be cut; a line goes when its file is short. */
-const LONG = [
-  'node/node.test.ts',
-  'runner/policy/scheduler.test.ts',
-  'runner/policy/scheduler.ts',
-  'drivers/sandbox/sandbox.test.ts',
-  'store/store.contract.ts',
-]
-
 test('no file is long, no test either', () => {
   const long = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.[cm]?[jt]s$/.test(file))
     .filter((file) => readFileSync(join(SRC, file), 'utf8').split('\n').length - 1 > MAX_LINES)
-  assert.deepEqual(
-    long.filter((file) => !LONG.includes(file)),
-    [],
-  )
+  assert.deepEqual(long, [])
 })
 
 test('what is pure uses no node module, nor does the core that it imports', () => {
