@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Driver } from '../src/drivers/driver.ts'
 import { buildRuntime } from '../src/drivers/runtime/runtime.ts'
 import { bareEngine } from './support/bare-engine.ts'
 import { engineHost, FDK, openDocker, openFolder, openForBench } from './support/drivers.ts'
-import { makePrograms, type Program } from './support/programs.ts'
+import { makePrograms, type Program, type Programs } from './support/programs.ts'
 import { callSocket } from './support/socket.ts'
 import { type Started, startContainer, startDriven, startPlain } from './support/starts.ts'
 import { type Benchmark, quantile, type Row } from './support/table.ts'
@@ -73,10 +74,27 @@ export const coldStart: Benchmark = {
         ),
       )
     }
+    rows.push(...(await compareTypes(programs, { process: byProcess, sandbox })))
     const host = engineHost()
     if (host !== undefined) rows.push(...(await onDocker(host, folder.path, { fdk, c })))
     return rows
   },
+}
+
+/** What the types of a handler cost. */
+async function compareTypes(
+  { typescript, untyped }: Programs,
+  drivers: Readonly<Record<string, Driver>>,
+): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const [name, driver] of Object.entries(drivers)) {
+    const times = await race(typescript, [
+      { name: 'JavaScript', start: () => startDriven(driver, untyped), rest: 50 },
+      { name: 'TypeScript', start: () => startDriven(driver, typescript), rest: 50 },
+    ])
+    rows.push(compare({ ...typescript, name: `handler, ${name}` }, times, 'TypeScript', 'JavaScript', 1.2))
+  }
+  return rows
 }
 
 async function onDocker(host: string, dir: string, { fdk, c }: Record<'fdk' | 'c', Program>): Promise<Row[]> {

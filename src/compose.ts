@@ -157,6 +157,7 @@ async function openMachine(
     dir: join(settings.dataDir, 'bundles'),
     store: store.bundles,
     wall: () => clock.wall(),
+    clock,
   })
   const sweeping = new AbortController()
   const sweep = sweepHourly(bundles, world, sweeping.signal)

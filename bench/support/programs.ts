@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,6 +11,8 @@ export interface Program {
   readonly name: string
   /** The bundle's folder. */
   readonly dir: string
+  /** The JavaScript of its TypeScript, as a node has it made. */
+  readonly stripped?: string
   /** Absent: the bundle's entry, run by the driver's Node. */
   readonly file?: string
   /** What starts it without any driver. */
@@ -20,6 +23,8 @@ export interface Programs {
   /** An unmodified program on the Node FDK. */
   readonly fdk: Program
   readonly typescript: Program
+  /** The same without its types. */
+  readonly untyped: Program
   /** A handler, and for the baseline what somebody writes and starts without Sluice: `node server.js`. */
   readonly handler: Program
   /** Static C: its start costs next to nothing but the container. */
@@ -47,6 +52,15 @@ export function makePrograms(dir: string): Programs {
     recursive: true,
   })
   cpSync(path('../../examples/hello-ts'), typescript, { recursive: true })
+  const [stripped, untyped] = [join(dir, 'ts.stripped'), join(dir, 'untyped')]
+  const code = stripTypeScriptTypes(readFileSync(join(typescript, 'func.ts'), 'utf8'))
+  for (const [folder, name] of [
+    [stripped, 'func.ts'],
+    [untyped, 'func.js'],
+  ] as const) {
+    mkdirSync(folder, { mode: 0o755 })
+    writeFileSync(join(folder, name), code)
+  }
   mkdirSync(c, { mode: 0o755 })
   mkdirSync(handler, { mode: 0o755 })
   writeFileSync(join(handler, 'func.js'), HANDLER)
@@ -60,8 +74,10 @@ export function makePrograms(dir: string): Programs {
     typescript: {
       name: 'TypeScript handler',
       dir: typescript,
+      stripped,
       argv: [process.execPath, bootstrap, typescript],
     },
+    untyped: { name: 'untyped handler', dir: untyped, argv: [process.execPath, bootstrap, untyped] },
     handler: {
       name: 'JavaScript handler',
       dir: handler,

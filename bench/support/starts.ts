@@ -39,10 +39,10 @@ export async function startPlain({ argv, dir: cwd }: Program): Promise<Started> 
 
 let made = 0
 
-export const specOf = ({ dir, file }: Program): ContainerSpec => ({
+export const specOf = ({ dir, file, stripped }: Program): ContainerSpec => ({
   id: `bench-${process.pid}-${++made}`,
   mode: 'hot',
-  source: { kind: 'bundle', dir },
+  source: { kind: 'bundle', dir, ...(stripped !== undefined && { stripped }) },
   ...(file !== undefined && { command: [`./${file}`] }),
   env: { FN_FORMAT: 'http-stream' },
   labels: {},

@@ -160,8 +160,16 @@ export interface Volume {
 
 /** What a container runs. */
 export type Source =
-  /** A folder of the node's file system, read-only for the container. */
-  | { readonly kind: 'bundle'; readonly dir: string }
+  | {
+      /** A folder of the node's file system, read-only for the container. */
+      readonly kind: 'bundle'
+      readonly dir: string
+      /**
+       * A folder with the JavaScript of its TypeScript under the same paths, read-only too. Who made it is trusted to
+       * have left each character where it was. @default none: Node takes the types out at each start
+       */
+      readonly stripped?: string
+    }
   /** `[registry/]repo[:tag][@digest]`. */
   | { readonly kind: 'image'; readonly ref: string }
 

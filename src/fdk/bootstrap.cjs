@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 /**
- * Runs a bundle inside a container: `node bootstrap.cjs <bundle folder>`, as FN_FORMAT says.
+ * Runs a bundle inside a container: `node bootstrap.cjs [--stripped=<folder>] <bundle folder>`, as FN_FORMAT says.
  *
  * Imports the entry: a default export that is a function is served, on FN_LISTENER or by stdin and stdout (serve.cjs,
  * serve-http.cjs); any other program is expected to speak the format itself, as one on the Node FDK does. With format
@@ -103,6 +103,8 @@ function explainSilentEnd() {
 }
 
 async function main() {
+  const stripped = /^--stripped=(.+)/s.exec(process.argv[2] ?? '')?.[1]
+  if (stripped !== undefined) process.argv.splice(2, 1)
   const dir = resolve(process.argv[2] ?? '.')
   /** @type {string | undefined} */
   let entry
@@ -117,6 +119,7 @@ async function main() {
     )
 
   process.argv.splice(1, 2, entry)
+  if (stripped !== undefined) require('./stripped.cjs').loadStripped(dir, stripped)
   if (format === 'port') await runOnPort(entry)
   else if (isScript(entry)) require('./script.cjs').become(entry, process.argv.slice(2))
   else await runModule(entry)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, readdir, readFile, stat, utimes } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ import { tempDir } from '../../test/support/temp.ts'
 import { countTurns } from '../../test/support/turns.ts'
 import { until } from '../../test/support/until.ts'
 import type { BundleStore } from '../store/store.ts'
-import { BundleCache } from './bundles.ts'
+import { BundleCache, type BundleSource } from './bundles.ts'
 
 function storeOf(bundles: Record<string, Uint8Array>): BundleStore & { reads: number } {
   return {
@@ -38,8 +38,8 @@ test('a bundle is fetched once and unpacked read-only', async () => {
   )
   const store = storeOf({ [digest]: tar })
   const cache = cacheOf(temp.path, store)
-  const [dir, again] = await Promise.all([cache.open(digest), cache.open(digest)])
-  assert.equal(dir, again)
+  const [{ dir }, again] = await Promise.all([cache.open(digest), cache.open(digest)])
+  assert.deepEqual(again, { kind: 'bundle', dir })
   assert.equal(store.reads, 1)
   assert.equal(await readFile(join(dir, 'lib/a.js'), 'utf8'), 'code')
   const mode = async (name: string) => (await stat(join(dir, name))).mode & 0o777
@@ -80,7 +80,7 @@ test('a failed fetch is tried again by the next call', async () => {
   const cache = cacheOf(temp.path, storeOf(bundles))
   await assert.rejects(cache.open(digest), { code: 'no-image' })
   bundles[digest] = tar
-  assert.equal(await cache.open(digest), join(temp.path, digest))
+  assert.equal((await cache.open(digest)).dir, join(temp.path, digest))
 })
 
 test('a sweep removes what the store has no more and what was left half-made, and nothing else', async () => {
@@ -122,13 +122,14 @@ test('a fetch that hangs ends with its signal, for each who waits by itself, and
   const opening = [cache.open(digest, first.signal), cache.open(digest, second.signal)]
   await until('the fetch hangs', () => hangs)
   first.abort(new Error('first'))
-  await assert.rejects(opening[0] as Promise<string>, { message: 'first' })
+  await assert.rejects(opening[0] as Promise<BundleSource>, { message: 'first' })
   assert.deepEqual(heard, [])
   second.abort(new Error('second'))
-  await assert.rejects(opening[1] as Promise<string>, { message: 'second' })
+  await assert.rejects(opening[1] as Promise<BundleSource>, { message: 'second' })
   await until('the store hears of it', () => heard.length === 1)
   store.get = well
-  assert.equal(await cache.open(digest, new AbortController().signal), join(temp.path, digest))
+  const { dir } = await cache.open(digest, new AbortController().signal)
+  assert.equal(dir, join(temp.path, digest))
 })
 
 test('a store that never answers holds nobody beyond the signal', async () => {
@@ -159,7 +160,7 @@ test('many files are unpacked while the loop turns', async () => {
   await using temp = await tempDir()
   const { tar, digest } = tarOfMany(2_000)
   using turns = countTurns()
-  const dir = await cacheOf(temp.path, storeOf({ [digest]: tar })).open(digest)
+  const { dir } = await cacheOf(temp.path, storeOf({ [digest]: tar })).open(digest)
   assert.equal((await readdir(join(dir, 'd7'))).length, 20)
   assert.ok(turns.count > 200, `${turns.count} turns`)
 })
@@ -173,7 +174,7 @@ test('who opens a bundle while it is swept gets the whole of it, or nothing', as
   const cache = cacheOf(temp.path, store)
   await cache.open(digest)
   const opened: Promise<number>[] = []
-  const open = async () => (await readdir(await cache.open(digest), { recursive: true })).length
+  const open = async () => (await readdir((await cache.open(digest)).dir, { recursive: true })).length
   // It was gone when the sweep asked, and is deployed again at that moment.
   store.has = async () => {
     opened.push(open())
@@ -187,4 +188,26 @@ test('who opens a bundle while it is swept gets the whole of it, or nothing', as
   await sweeping
   opened.push(open())
   for (const count of await Promise.all(opened)) assert.equal(count, 310)
+})
+
+test('the JavaScript of its TypeScript is made beside a bundle, in place, and swept with it', async () => {
+  await using temp = await tempDir()
+  const { tar, digest } = await tarOf(
+    [{ name: 'func.ts' }, 'export const a: number = 1'],
+    [{ name: 'lib/b.cts' }, 'const b: number = 1'],
+    [{ name: 'enum.ts' }, 'enum A { B }'],
+    [{ name: 'types.d.ts' }, 'declare const a: number'],
+    [{ name: 'node_modules/x/y.ts' }, 'const y: number = 1'],
+  )
+  const bundles: Record<string, Uint8Array> = { [digest]: tar }
+  const cache = cacheOf(temp.path, storeOf(bundles))
+  const { dir, stripped = '' } = await cache.open(digest)
+  assert.equal(await readFile(join(dir, 'func.ts'), 'utf8'), 'export const a: number = 1')
+  assert.equal(await readFile(join(stripped, 'func.ts'), 'utf8'), 'export const a         = 1')
+  assert.deepEqual((await readdir(stripped, { recursive: true })).sort(), ['func.ts', 'lib', 'lib/b.cts'])
+  // A process that was killed in between left it without its bundle.
+  delete bundles[digest]
+  await rename(dir, join(temp.path, '.away'))
+  await cache.sweep()
+  assert.deepEqual(await readdir(temp.path), ['.away'])
 })

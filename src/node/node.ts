@@ -217,7 +217,7 @@ const isGuarded = (route: string) => route.startsWith('/node/') || route === '/m
 async function fetchSource(image: string, bundles: BundleCache, signal: AbortSignal): Promise<Source> {
   const digest = bundleDigest(image)
   if (digest === undefined) return { kind: 'image', ref: image }
-  return { kind: 'bundle', dir: await bundles.open(digest, signal) }
+  return bundles.open(digest, signal)
 }
 
 async function retireStale(runner: Runner, definitions: Definitions, log: Logger): Promise<void> {

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { systemClock } from '../../core/clock.ts'
+import type { Source } from '../driver.ts'
+import { folder } from './boundaries.ts'
 import { code, hot, pauses, type Rig } from './rig.ts'
 import { call, environmentOf, fdkBundle, flowOf, never, processesLeft, sizeOf, specOf } from './support.ts'
 
@@ -78,6 +82,14 @@ export function hotContract({ it, start, startError, probe }: Rig): void {
   it('a default export in TypeScript is served', [hot, code], async () => {
     const container = await start(specOf('typed'))
     assert.deepEqual(JSON.parse((await call(container, 'you')).body), { hello: 'you' })
+  })
+
+  it('TypeScript is taken from what was stripped ahead', [hot, code], async () => {
+    await using beside = await folder()
+    await writeFile(join(beside.path, 'func.ts'), "export default () => 'ahead'")
+    const { source } = specOf('typed')
+    const container = await start(specOf('typed', { source: { ...source, stripped: beside.path } as Source }))
+    assert.equal((await call(container, 'you')).body, 'ahead')
   })
 
   it('an unmodified program on the FDK is served', [hot, code], async (t) => {

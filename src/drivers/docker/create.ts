@@ -48,6 +48,8 @@ function createFault(error: unknown): unknown {
 export async function checkFolders({ source, volumes = [] }: ContainerSpec): Promise<void> {
   const paths = volumes.map((volume) => volume.source)
   if (source.kind === 'bundle') await check(source.dir, 'cannot use the bundle', true)
+  if (source.kind === 'bundle' && source.stripped !== undefined)
+    await check(source.stripped, 'cannot use what is beside the bundle', true)
   for (const path of paths) await check(path, 'cannot use the volume', false)
 }
 

@@ -74,6 +74,9 @@ export const confinement = ({ podman }: Pick<Surroundings, 'podman'>): HostConfi
   ],
 })
 
+/** Where a container sees the JavaScript of its bundle's TypeScript. */
+const STRIPPED = '/sluice/stripped'
+
 function programOf(
   { command, source, workDir }: ContainerSpec,
   { runtime }: Surroundings,
@@ -81,7 +84,9 @@ function programOf(
   const place: { WorkingDir?: string } = workDir === undefined ? {} : { WorkingDir: workDir }
   if (source.kind === 'image' || !runtime)
     return command ? { ...place, Entrypoint: [...command], Cmd: [] } : place
-  const entry = ['node', '--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', runtime.bootstrap, '/function']
+  const stripped = source.stripped === undefined ? [] : [`--stripped=${STRIPPED}`]
+  const flags = ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON']
+  const entry = ['node', ...flags, runtime.bootstrap, ...stripped, '/function']
   const [program, ...rest] = command ?? entry
   return {
     WorkingDir: '/function',
@@ -112,6 +117,9 @@ function openingsOf(spec: ContainerSpec, { declared, dir, holder, podman }: Surr
   const mounts = [
     ...volumes.map(({ source, target, readOnly }) => bind(source, target, readOnly)),
     ...(source.kind === 'bundle' ? [bind(source.dir, '/function', true)] : []),
+    ...(source.kind === 'bundle' && source.stripped !== undefined
+      ? [bind(source.stripped, STRIPPED, true)]
+      : []),
     ...(spec.mode === 'hot' && dir !== undefined ? [bind(`${dir}/io`, IO_DIR, false)] : []),
   ]
   return {

@@ -8,6 +8,8 @@ export interface Places {
   /** The file that runs a bundle's entry. */
   readonly bootstrap: string
   readonly bundle: string
+  /** The JavaScript of its TypeScript. */
+  readonly stripped?: string | undefined
   /** For its socket, read and write. */
   readonly io: string
   /** Its home and its temporary files, read and write. */
@@ -22,11 +24,15 @@ export interface Command {
 
 /** What to spawn for a container. The environment is the spec's, and four variables that programs rely on. */
 export function commandOf(spec: ContainerSpec, places: Places): Command {
-  const { bundle, io, tmp, node, bootstrap } = places
+  const { bundle, io, tmp, node, bootstrap, stripped } = places
   const defaults = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: tmp, TMPDIR: tmp }
   const listener = spec.mode === 'hot' ? { FN_LISTENER: `unix:${io}/${SOCKET_NAME}` } : {}
   return {
-    argv: argvOf(spec.command, [node, ...nodeFlags(spec)], [bootstrap, bundle]),
+    argv: argvOf(
+      spec.command,
+      [node, ...nodeFlags(spec)],
+      [bootstrap, ...(stripped === undefined ? [] : [`--stripped=${stripped}`]), bundle],
+    ),
     env: { ...defaults, ...spec.env, ...listener },
     cwd: resolve(bundle, spec.workDir ?? ''),
   }

@@ -63,7 +63,8 @@ export async function processDriver(options: ProcessDriverOptions): Promise<Driv
     async make(spec) {
       const bundle = await findBundle(spec)
       const dir = await makeDir(root)
-      const places = { node, bootstrap, bundle, io: join(dir, 'io'), tmp: join(dir, 'tmp') }
+      const stripped = strippedOf(spec)
+      const places = { node, bootstrap, bundle, stripped, io: join(dir, 'io'), tmp: join(dir, 'tmp') }
       return makeOf(spec, { root, dir, places, prefix, stdio: shield.stdio, clock })
     },
     close: () => shield[Symbol.dispose](),
@@ -140,6 +141,10 @@ async function bound(dataDir: string): Promise<void> {
   await writeFile(join(dataDir, 'package.json'), '{}\n', { flag: 'wx', mode: 0o600 }).catch((error) => {
     if (error.code !== 'EEXIST') throw error
   })
+}
+
+function strippedOf({ source }: ContainerSpec): string | undefined {
+  return source.kind === 'bundle' && source.stripped !== undefined ? resolve(source.stripped) : undefined
 }
 
 /** The bundle's real folder. */

@@ -9,6 +9,8 @@ export interface Room {
   readonly rootfs: string
   /** Read-only at /function. */
   readonly bundle?: string | undefined
+  /** Read-only at /sluice/stripped. */
+  readonly stripped?: string | undefined
   /** Files that stand in the place of the rootfs's own: path inside → source. */
   readonly files: Readonly<Record<string, string>>
   readonly volumes: readonly Mount[]
@@ -35,6 +37,8 @@ export const ARGS_FD = 5
 export const FILTER_FD = 6
 
 export const BUNDLE_DIR = '/function'
+/** The JavaScript of the bundle's TypeScript. */
+export const STRIPPED_DIR = '/sluice/stripped'
 
 /** Bytes of /dev/shm, as container engines have it. */
 const SHM_SIZE = 64 * 1024 ** 2
@@ -65,7 +69,7 @@ export function confinement(
 }
 
 export function furniture(room: Room, masks: readonly string[]): string[] {
-  const { rootfs, bundle, files, volumes, tmpfsSize, hostname, env, workDir } = room
+  const { rootfs, bundle, stripped, files, volumes, tmpfsSize, hostname, env, workDir } = room
   return [
     ...['--ro-bind', rootfs, '/'],
     ...['--proc', '/proc', ...masks],
@@ -75,6 +79,7 @@ export function furniture(room: Room, masks: readonly string[]): string[] {
     ...tmpfs('/tmp', tmpfsSize, '1777'),
     ...tmpfs(IO_DIR, IO_SIZE, '0770'),
     ...(bundle === undefined ? [] : ['--ro-bind', bundle, BUNDLE_DIR]),
+    ...(stripped === undefined ? [] : ['--ro-bind', stripped, STRIPPED_DIR]),
     ...Object.entries(files).flatMap(([target, source]) => ['--ro-bind', source, target]),
     ...volumes.flatMap(({ source, target, readOnly }) => [readOnly ? '--ro-bind' : '--bind', source, target]),
     ...['--hostname', hostname, '--chdir', workDir],

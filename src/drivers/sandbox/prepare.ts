@@ -6,7 +6,7 @@ import type { ImageFolder } from '../archive/archive.ts'
 import { type ContainerSpec, DriverError, type Volume } from '../driver.ts'
 import { IO_DIR } from '../io.ts'
 import { userOf } from '../spec.ts'
-import { BUNDLE_DIR, type Mount, type Room } from './bubblewrap.ts'
+import { BUNDLE_DIR, type Mount, type Room, STRIPPED_DIR } from './bubblewrap.ts'
 import type { Folder } from './folder.ts'
 import { readNames } from './nameservers.ts'
 import { type Program, programOfBundle, programOfImage, type SandboxRuntime } from './program.ts'
@@ -36,11 +36,12 @@ export async function furnish(
   around: Surroundings,
 ): Promise<{ room: Room; argv: Program['argv'] }> {
   const volumes = await findVolumes(spec.volumes ?? [], around.user)
-  const { rootfs, bundle, program } = await findSource(spec, around)
+  const { rootfs, bundle, stripped, program } = await findSource(spec, around)
   const files = await writeFiles(spec, around.folder)
   const room: Room = {
     rootfs,
     bundle,
+    stripped,
     files,
     volumes,
     tmpfsSize: spec.tmpfsSize || TMPFS_SIZE,
@@ -57,6 +58,7 @@ export async function furnish(
 interface Found {
   readonly rootfs: string
   readonly bundle?: string
+  readonly stripped?: string
   readonly program: Program
 }
 
@@ -64,10 +66,12 @@ async function findSource(spec: ContainerSpec, around: Surroundings): Promise<Fo
   const { runtime, images, signal } = around
   const { source } = spec
   if (source.kind === 'bundle' && runtime) {
-    const bundle = await findBundle(source.dir, around)
+    const bundle = await findBundle('bundle', source.dir, around)
+    const { stripped: beside } = source
+    const stripped = beside === undefined ? undefined : await findBundle('stripped', beside, around)
     const program = programOfBundle(spec, runtime)
     await checkWorkDir(bundle, program.workDir)
-    return { rootfs: runtime.dir, bundle, program }
+    return { rootfs: runtime.dir, bundle, ...(stripped !== undefined && { stripped }), program }
   }
   if (source.kind === 'image' && images) {
     const image = await images.open(source.ref, signal)
@@ -76,11 +80,15 @@ async function findSource(spec: ContainerSpec, around: Surroundings): Promise<Fo
   throw new DriverError('unsupported', `the sandbox driver runs no ${source.kind}s here`)
 }
 
-/** The bundle as the container's user can read it: where it lies, or a copy. */
-async function findBundle(dir: string, { folder, user, reads, signal }: Surroundings): Promise<string> {
+/** The bundle, or what is beside it, as the container's user can read it: where it lies, or a copy. */
+async function findBundle(
+  name: 'bundle' | 'stripped',
+  dir: string,
+  { folder, user, reads, signal }: Surroundings,
+): Promise<string> {
   const bundle = await findFolder('the bundle', dir)
   if (!user || (await reads(bundle, user))) return bundle
-  return folder.stage('bundle', bundle, signal)
+  return folder.stage(name, bundle, signal)
 }
 
 async function checkWorkDir(bundle: string, workDir: string): Promise<void> {
@@ -140,9 +148,10 @@ async function writeFiles(spec: ContainerSpec, folder: Folder): Promise<Record<s
 }
 
 /** In the rootfs: a folder of temporary files is empty, and takes any. */
-function makeMountPoints({ rootfs, bundle, files, volumes }: Room): void {
+function makeMountPoints({ rootfs, bundle, stripped, files, volumes }: Room): void {
   for (const target of ['/proc', '/dev', '/tmp']) makeMountPoint(rootfs, target, 'folder')
   if (bundle !== undefined) makeMountPoint(rootfs, BUNDLE_DIR, 'folder')
+  if (stripped !== undefined) makeMountPoint(rootfs, STRIPPED_DIR, 'folder')
   for (const target of Object.keys(files)) makeMountPoint(rootfs, target, 'file')
   for (const { target } of volumes)
     if (bundle !== undefined && isBelow(target, BUNDLE_DIR))

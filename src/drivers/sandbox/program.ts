@@ -4,7 +4,7 @@ import { type ContainerSpec, DriverError } from '../driver.ts'
 import { IO_DIR } from '../io.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { SOCKET_NAME } from '../socket.ts'
-import { BUNDLE_DIR } from './bubblewrap.ts'
+import { BUNDLE_DIR, STRIPPED_DIR } from './bubblewrap.ts'
 
 /** What runs bundles: a rootfs, with paths inside of Node and of the file that runs an entry. */
 export type SandboxRuntime = Pick<Runtime, 'dir' | 'node' | 'bootstrap'>
@@ -20,7 +20,10 @@ const DEFAULTS = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 /** A bundle's entry, or the spec's command in its folder; `node` means the runtime's. */
 export function programOfBundle(spec: ContainerSpec, { node, bootstrap }: SandboxRuntime): Program {
-  const [name, ...rest] = spec.command ?? ['node', bootstrap, BUNDLE_DIR]
+  const { source } = spec
+  const stripped = source.kind === 'bundle' && source.stripped !== undefined
+  const entry = ['node', bootstrap, ...(stripped ? [`--stripped=${STRIPPED_DIR}`] : []), BUNDLE_DIR]
+  const [name, ...rest] = spec.command ?? entry
   const argv = name === 'node' ? [node, ...nodeFlags(spec), ...rest] : [name, ...rest]
   return {
     argv: argv as [string, ...string[]],
