@@ -5,12 +5,12 @@ const fs = require('node:fs')
 const { registerHooks } = require('node:module')
 const { join, relative } = require('node:path')
 const { fileURLToPath } = require('node:url')
+const { compileFunction } = require('node:vm')
 
-/** What Node calls TypeScript, and what that is without types; `typescript` may be either, and Node looks. */
+/** What Node calls TypeScript, and what that is without types. */
 const FORMATS = new Map([
   ['module-typescript', 'module'],
   ['commonjs-typescript', 'commonjs'],
-  ['typescript', undefined],
 ])
 
 /**
@@ -36,18 +36,21 @@ exports.loadStripped = (bundle, stripped) => {
     load(url, context, next) {
       const source = read(url)
       if (source === undefined) return next(url, context)
-      const format = FORMATS.has(context.format ?? '')
-        ? FORMATS.get(context.format ?? '')
-        : detect(source, url, context, next)
+      const format = FORMATS.get(context.format ?? '') ?? detect(source)
       return { format, source, shortCircuit: true }
     },
   })
 }
 
 /**
- * Whether it is a module, where no package.json says so: as Node finds out about JavaScript in its place.
- * @type {(source: string, url: string, context: import('node:module').LoadHookContext, next: Function) => string}
+ * Where no package.json says what it is: CommonJS, if it is that. Left to Node, it would load its compiler after all.
+ * @type {(source: string) => 'commonjs' | 'module'}
  */
-function detect(source, url, context, next) {
-  return next(url.replace(/\.ts(?=[?#]|$)/, '.js'), { ...context, format: undefined, source }).format
+function detect(source) {
+  try {
+    compileFunction(source, ['exports', 'require', 'module', '__filename', '__dirname'])
+    return 'commonjs'
+  } catch {
+    return 'module'
+  }
 }
