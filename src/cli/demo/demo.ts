@@ -43,6 +43,7 @@ export interface DemoReport {
   readonly functions: readonly FunctionReport[]
   readonly calm: PhaseReport
   readonly busy: PhaseReport & { readonly wait_ms: { readonly p50: number; readonly p99: number } }
+  readonly back: PhaseReport
   readonly after: PhaseReport
 }
 
@@ -114,12 +115,15 @@ async function tell(io: Io, driver: DriverChoice, screen: Screen, dir: string): 
     rate * BUSY_SECONDS,
   )
   contention.look()
-  screen.title(`After: ${WORK} called 200 times again, one call after the other`)
+  // A moving average forgets a wait by what it hears afterwards: the first of these calls bring the others back.
+  screen.title(`Back: ${WORK} called 200 times again, one call after the other`)
+  const back = await stage.phase((traffic, count) => traffic.inTurn(count, '{"ms":1}'), 200)
+  screen.title('After: and 200 times more')
   const after = await stage.phase((traffic, count) => traffic.inTurn(count, '{"ms":1}'), 200)
 
   contention.look()
   const waits = busy.seen.map(({ wait }) => wait)
-  const phases = { calm: calm.report, busy: busy.report, after: after.report }
+  const phases = { calm: calm.report, busy: busy.report, back: back.report, after: after.report }
   return {
     ok: true,
     driver: name,
@@ -131,6 +135,7 @@ async function tell(io: Io, driver: DriverChoice, screen: Screen, dir: string): 
       ...busy.report,
       wait_ms: { p50: round(percentile(waits, 0.5)), p99: round(percentile(waits, 0.99)) },
     },
+    back: back.report,
     after: after.report,
   }
 }

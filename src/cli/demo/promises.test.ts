@@ -3,7 +3,12 @@ import { test } from 'node:test'
 import { checkPromises, type Phases } from './promises.ts'
 
 const phase = (a: number, b: number, failed = 0) => ({ calls: a + b, failed, nodes: { a, b } })
-const good: Phases = { calm: phase(200, 0), busy: phase(500, 220), after: phase(190, 10) }
+const good: Phases = {
+  calm: phase(200, 0),
+  busy: phase(500, 220),
+  back: phase(90, 110),
+  after: phase(190, 10),
+}
 const unmet = (text: RegExp) => ({ code: 'unmet', message: text })
 
 test('what is as promised leaves nothing to say', () => {
@@ -13,6 +18,7 @@ test('what is as promised leaves nothing to say', () => {
 
 test('each promise that is broken is named', () => {
   for (const [phases, text] of [
+    [{ ...good, back: phase(199, 1, 1) }, /no call fails/],
     [{ ...good, after: phase(199, 1, 1) }, /no call fails/],
     [{ ...good, calm: phase(180, 20) }, /95 % of the calls land on one node/],
     [{ ...good, busy: phase(700, 20) }, /at least two nodes/],

@@ -10,6 +10,8 @@ export interface PhaseReport {
 export interface Phases {
   readonly calm: PhaseReport
   readonly busy: PhaseReport
+  /** While the calls come back to their home node. */
+  readonly back: PhaseReport
   readonly after: PhaseReport
 }
 
@@ -26,12 +28,16 @@ interface Promised {
  * @returns the promises that were not kept and could not be judged either, since the machine is busy
  * @throws SluiceError `unmet` naming the first promise that was not kept
  */
-export function checkPromises({ calm, busy, after }: Phases, isBusy: boolean): string[] {
+export function checkPromises({ calm, busy, back, after }: Phases, isBusy: boolean): string[] {
   const home = Object.entries(calm.nodes).toSorted((a, b) => b[1] - a[1])[0]?.[0] as string
   const shareOf = ({ nodes, calls }: PhaseReport, node: string) => (nodes[node] ?? 0) / calls
   const spread = Object.keys(busy.nodes).filter((node) => shareOf(busy, node) >= 0.15).length
   const promises: readonly Promised[] = [
-    { text: 'no call fails', kept: calm.failed + busy.failed + after.failed === 0, needsQuiet: false },
+    {
+      text: 'no call fails',
+      kept: calm.failed + busy.failed + back.failed + after.failed === 0,
+      needsQuiet: false,
+    },
     {
       text: 'while calm, 95 % of the calls land on one node',
       kept: shareOf(calm, home) >= 0.95,
@@ -48,7 +54,7 @@ export function checkPromises({ calm, busy, after }: Phases, isBusy: boolean): s
   const first = broken.find(({ needsQuiet }) => !needsQuiet || !isBusy)
   if (first)
     throw new SluiceError('unmet', `not as promised: ${first.text}`, {
-      detail: JSON.stringify({ calm, busy, after }),
+      detail: JSON.stringify({ calm, busy, back, after }),
     })
   return broken.map(({ text }) => text)
 }
