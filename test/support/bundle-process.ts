@@ -1,8 +1,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { writeFiles } from './files.ts'
@@ -70,7 +70,7 @@ export async function startBundle(
     async ready() {
       await until('the socket', () => {
         if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${stderr()}`)
-        return existsSync(socket)
+        return existsSync(socket) && listens(socket)
       })
     },
     async call(headers, body = '') {
@@ -85,6 +85,14 @@ export async function startBundle(
     },
   }
 }
+
+/** Whether a connection would be taken by what is in the socket's folder: a socket is there a moment before it is. */
+const listens = (socket: string): boolean =>
+  readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .some((line) => line.includes(` ${dirname(socket)}/`) && line.split(' ')[3] === LISTENING)
+/** Flags of a socket in /proc/net/unix: `__SO_ACCEPTCON`. */
+const LISTENING = '00010000'
 
 /** A CommonJS program of format port whose server answers as `answer` says, a function body over `req` and `res`. */
 export const serverProgram = (answer: string): string =>
